@@ -1,0 +1,125 @@
+#include "server/base/log.h"
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <memory>
+
+#include "fmt/chrono.h"
+#include "fmt/format.h"
+#include "spdlog/sinks/stdout_sinks.h"
+#include "spdlog/spdlog.h"
+
+namespace sidebus {
+namespace {
+
+constexpr std::array<std::string_view, 4> kNames = {"debug", "info", "warning", "error"};
+
+std::atomic<int> g_level{static_cast<int>(LogLevel::kInfo)};
+std::atomic<LogFormat> g_format{LogFormat::kText};
+std::array<std::atomic<std::uint64_t>, 4> g_lines{};
+
+// One sink for all lines; spdlog does the locking and the writing. Never destroyed, so that a
+// thread that ends late may still log.
+spdlog::logger& Logger() {
+  static spdlog::logger& logger = *[] {
+    auto made = new spdlog::logger("sidebus", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    made->set_pattern("%v");
+    made->set_level(spdlog::level::trace);
+    made->flush_on(spdlog::level::trace);
+    return made;
+  }();
+  return logger;
+}
+
+void AppendEscaped(std::string& out, std::string_view text) {
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (c == '\n') {
+      out += "\\n";
+    } else if (byte < 0x20 || byte == 0x7f) {
+      out += fmt::format("\\u{:04x}", byte);
+    } else {
+      out += c;
+    }
+  }
+}
+
+bool NeedsQuotes(std::string_view text) {
+  if (text.empty()) return true;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte <= 0x20 || byte == 0x7f || c == '"' || c == '=' || c == '\\') return true;
+  }
+  return false;
+}
+
+std::string Timestamp() {
+  const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+  return fmt::format("{:%Y-%m-%dT%H:%M}:{:06.3f}Z", now,
+                     static_cast<double>(now.time_since_epoch().count() % 60000) / 1000.0);
+}
+
+std::string TextLine(LogLevel level, std::string_view what,
+                     std::initializer_list<LogField> fields) {
+  std::string line =
+      fmt::format("{} {:<7} ", Timestamp(), kNames[static_cast<std::size_t>(level)]);
+  AppendEscaped(line, what);
+  for (const LogField& field : fields) {
+    line += ' ';
+    line += field.key;
+    line += '=';
+    if (NeedsQuotes(field.value)) {
+      line += '"';
+      AppendEscaped(line, field.value);
+      line += '"';
+    } else {
+      line += field.value;
+    }
+  }
+  return line;
+}
+
+std::string JsonLine(LogLevel level, std::string_view what,
+                     std::initializer_list<LogField> fields) {
+  std::string line = fmt::format(R"({{"time":"{}","level":"{}","message":")", Timestamp(),
+                                 kNames[static_cast<std::size_t>(level)]);
+  AppendEscaped(line, what);
+  line += '"';
+  for (const LogField& field : fields) {
+    line += ",\"";
+    AppendEscaped(line, field.key);
+    line += "\":\"";
+    AppendEscaped(line, field.value);
+    line += '"';
+  }
+  line += '}';
+  return line;
+}
+
+}  // namespace
+
+bool LogEnabled(LogLevel level) {
+  return static_cast<int>(level) >= g_level.load(std::memory_order_relaxed);
+}
+
+void Log(LogLevel level, std::string_view what, std::initializer_list<LogField> fields) {
+  g_lines[static_cast<std::size_t>(level)].fetch_add(1, std::memory_order_relaxed);
+  if (!LogEnabled(level)) return;
+  const bool json = g_format.load(std::memory_order_relaxed) == LogFormat::kJson;
+  Logger().info(json ? JsonLine(level, what, fields) : TextLine(level, what, fields));
+}
+
+void ConfigureLog(LogLevel level, LogFormat format) {
+  g_level.store(static_cast<int>(level), std::memory_order_relaxed);
+  g_format.store(format, std::memory_order_relaxed);
+}
+
+std::uint64_t LogLines(LogLevel level) {
+  return g_lines[static_cast<std::size_t>(level)].load(std::memory_order_relaxed);
+}
+
+}  // namespace sidebus

@@ -1,0 +1,134 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "server/base/clock.h"
+#include "server/base/strong_id.h"
+#include "server/event/event.h"
+
+namespace sidebus {
+
+// One partition, from its assignment to this consumer until its revocation. Never reused.
+using AssignmentId = StrongId<struct AssignmentTag, std::uint64_t>;
+
+// Names a consumed record to the consumer that delivered it. Only the consumer looks inside: nobody
+// above compares or orders tags.
+struct DeliveryTag {
+  AssignmentId assignment;
+  std::int64_t offset = -1;
+};
+
+struct ConsumedRecord {
+  DeliveryTag tag;
+  std::int64_t offset = -1;  // for people and clients; topic and partition are the assignment's
+  SystemTime timestamp{};    // record timestamp
+  Record record;
+};
+
+// How much a handler takes now.
+struct Room {
+  std::uint32_t events = 0;
+  std::uint64_t bytes = 0;  // the record that crosses it is still handed out
+};
+
+// Receives what a consumer has. All methods are called on the consumer's own thread, one at a time,
+// with no lock held; they must not block and must not throw.
+class ConsumerHandler {
+ public:
+  virtual ~ConsumerHandler() = default;
+
+  // A partition is ours. `topic` is with prefix.
+  virtual void OnAssigned(AssignmentId assignment, const std::string& topic,
+                          std::int32_t partition) = 0;
+
+  // How much OnRecords may bring for this partition now. Zero events: none; the consumer asks again
+  // after Consumer::RoomReturned().
+  virtual Room RoomFor(AssignmentId assignment) = 0;
+
+  // Records of one partition in ascending order of offset, at least one.
+  virtual void OnRecords(AssignmentId assignment, std::vector<ConsumedRecord> records) = 0;
+
+  // The partition is not ours any more: forget its tags. After it returns the consumer commits what
+  // was acked (unless `lost`) and gives the partition up; later acks are stale.
+  virtual void OnRevoked(AssignmentId assignment, bool lost) = 0;
+
+  // The consumer cannot go on (TOPIC_MISSING, MEMBER_FENCED, BROKER_DENIED, GROUP_PROTOCOL, ...).
+  // Nothing but OnRevoked follows; the owner closes it.
+  virtual void OnFailed(const absl::Status& why) = 0;
+};
+
+// Where to begin on partitions of topics on which the group has no position.
+struct StartPosition {
+  enum class At : std::uint8_t { kEarliest, kLatest, kTime, kPositions };
+  At at = At::kEarliest;
+  SystemTime time{};                // kTime: the first record with this timestamp or a later one
+  std::vector<Position> positions;  // kPositions, broadcast only; topics with prefix
+
+  friend bool operator==(const StartPosition&, const StartPosition&) = default;
+};
+
+struct ConsumerOptions {
+  std::string group;                // empty: broadcast, all partitions, nothing committed
+  std::vector<std::string> topics;  // with prefix; those that do not exist yet are waited for
+  StartPosition start;
+  std::string member;               // for the broker's logs; may be empty
+  std::uint64_t buffer_bytes = 0;   // bound on what is fetched ahead, over all partitions
+};
+
+// A consumer's figures. Counters only grow.
+struct ConsumerStats {
+  struct Topic {
+    std::uint32_t partitions = 0;  // assigned
+    std::uint64_t lag_events = 0;  // end offset less ack floor, over assigned partitions
+  };
+  std::map<std::string, Topic> topics;  // with prefix
+  std::uint64_t assigned = 0;           // rebalances that brought partitions
+  std::uint64_t revoked = 0;
+  std::uint64_t lost = 0;
+  std::uint64_t commits_ok = 0;
+  std::uint64_t commits_failed = 0;
+  SystemTime last_commit{};            // zero: none yet
+  std::uint64_t lost_to_retention = 0;  // positions that were below the log start
+};
+
+// Reads the partitions that a group assigns to this process, and commits what was acked.
+//
+// Positions: a start is pinned (docs: delivery.md of the design; kafka/kafka_consumer.h), the
+// committed position never passes an unacked record, and is committed every 0.5 s if it moved, on
+// revocation and on Close().
+//
+// Thread safety: all methods may be called from any thread, also from the handler's methods; none
+// blocks and none calls the handler or a `done` from inside.
+// Life: Close(), wait for its `done`, then destroy on any thread but the consumer's own. Destroying
+// without that is like a crash: nothing more is committed.
+class Consumer {
+ public:
+  virtual ~Consumer() = default;
+
+  // The record is done. False for a tag that is stale (revoked) or acked already: nothing changes.
+  virtual bool Ack(const DeliveryTag& tag) = 0;
+
+  // RoomFor(assignment) may be larger than when it was last asked.
+  virtual void RoomReturned(AssignmentId assignment) = 0;
+
+  // The topics from now on (with prefix). Partitions of topics that stay are kept where the group
+  // protocol allows.
+  virtual void SetTopics(std::vector<std::string> topics) = 0;
+
+  // Commits every position that moved; `done` says whether all that was acked before this call is
+  // committed. Broadcast: OK.
+  virtual void Commit(absl::AnyInvocable<void(absl::Status)> done) = 0;
+
+  // Revokes everything (OnRevoked), commits, leaves the group. `done` runs on the consumer's own
+  // thread, as its last act.
+  virtual void Close(absl::AnyInvocable<void(absl::Status)> done) = 0;
+
+  virtual ConsumerStats stats() const = 0;
+};
+
+}  // namespace sidebus

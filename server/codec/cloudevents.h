@@ -1,0 +1,35 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "server/event/event.h"
+
+namespace sidebus {
+
+// Events as Kafka records, CloudEvents 1.0 Kafka protocol binding.
+//
+// Writing is binary mode: headers in this order, UTF-8: ce_specversion (1.0), ce_id, ce_source,
+// ce_type, then if set ce_subject, ce_time (always; RFC 3339, UTC, `Z`, 0, 3, 6 or 9 digits, the
+// shortest exact one), ce_dataschema, content-type, then extensions as ce_<name> sorted by name,
+// traceparent and tracestate (from the event's headers of those names), then the other headers in
+// their order. Reading also takes structured mode (content-type application/cloudevents+json).
+
+// Checks what does not depend on the configuration: names, reserved headers, counts, times.
+// EVENT_INVALID with metadata `field`, and BadRequest-ready message. The event's time, id and
+// source may still be empty.
+absl::Status ValidateEvent(const Event& event);
+
+// Encodes a valid event that has id, source and time. `key` is the record key.
+Record EncodeCloudEvent(Event event, std::optional<std::string> key);
+
+// Decodes. A missing ce_id becomes `<topic>/<partition>/<offset>` of `position`, a missing ce_source
+// is left empty. EVENT_INVALID for no ce_type, a required attribute twice, or one that is not
+// UTF-8: the record cannot be decoded, ever.
+absl::StatusOr<Event> DecodeCloudEvent(Record record, const Position& position);
+
+// A random UUID, version 4, lower case. Thread-safe.
+std::string RandomUuid();
+
+}  // namespace sidebus

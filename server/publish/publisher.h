@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "server/base/clock.h"
+#include "server/base/memory_budget.h"
+#include "server/broker/producer.h"
+#include "server/event/event.h"
+#include "server/routing/router.h"
+
+namespace sidebus {
+
+class PublishMetrics;
+
+// What became of one event.
+struct PublishResult {
+  std::string event_id;
+  absl::Status error;               // OK: in every topic of its enabled routes
+  std::vector<Position> positions;  // the topics (without prefix) that have it
+};
+
+struct PublishBatch {
+  std::vector<Event> events;
+  std::string topic;      // without prefix; empty: every enabled route of each event's type
+  SteadyTime deadline{};  // when the client wants its answer; the publisher answers a little earlier
+};
+
+struct PublisherOptions {
+  std::string source = "/sidebus";  // default CloudEvents source
+  std::uint64_t max_event_bytes = 1'000'000;
+  Duration timeout = std::chrono::seconds(30);  // longest wait for an answer
+};
+
+// Publishes events: validate, route, take the key from the data, encode, produce to each enabled
+// route, and join the reports into one answer per event.
+//
+// Truth about the outcome: while no broker is up (or a topic's look-up is not answered) events wait
+// in a queue of ours, bounded by the memory budget, and are not given to the producer; at their
+// deadline they are surely `not_written` (BROKER_DOWN). What was given to the producer and is not
+// reported at the deadline is `unknown` (DELIVERY_TIMEOUT). An event that waits holds back later
+// ones of its topic only.
+//
+// Thread safety: all methods may be called from any thread. No lock is held while `done` runs.
+class Publisher final : public ProducerListener {
+ public:
+  using Results = std::vector<PublishResult>;  // same length and order as the batch
+  using Done = absl::AnyInvocable<void(Results)>;
+
+  Publisher(PublisherOptions options, std::shared_ptr<const Router> router, MemoryBudget& budget,
+            const Clock& clock, Timers& timers, PublishMetrics& metrics);
+  ~Publisher() override;
+
+  // Resolves the routes' topics. Called once, before the first Publish(); the producer is made with
+  // this publisher as its listener, hence not in the constructor.
+  void Start(Producer& producer);
+
+  // Publishes the events in order. A result at once (every event failed before it was handed on, or
+  // the batch is empty): `done` will not be called. Else nullopt, and `done` is called exactly once,
+  // never from inside this call, by the time the earlier of `deadline` less the larger of 50 ms and
+  // 5 %, and the configured time-out. Memory for the events is taken from the budget without a
+  // check: whoever reads them from the network admits them first (rpc).
+  std::optional<Results> Publish(PublishBatch batch, Done done);
+
+  // From now on every event is refused with UNAVAILABLE DRAINING.
+  void Refuse();
+
+  // Answers everything that waits in our own queue: UNAVAILABLE DRAINING, not written. Returns how
+  // many events that was. What the producer has is the producer's to flush.
+  std::size_t DropWaiting();
+
+  // Events and bytes accepted and not answered.
+  std::size_t in_flight_events() const;
+
+  void OnReadinessChanged() override;
+
+ private:
+  class Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace sidebus

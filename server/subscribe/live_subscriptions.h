@@ -1,0 +1,68 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "server/base/clock.h"
+#include "server/base/memory_budget.h"
+#include "server/broker/broker.h"
+#include "server/routing/router.h"
+#include "server/subscribe/subscriber.h"
+
+namespace sidebus {
+
+class SubscribeMetrics;
+
+// The `subscribe` and `limits` parts of the configuration that matter here.
+struct SubscribeOptions {
+  Window window{100, 4 << 20};
+  Window max_window{1000, 16 << 20};
+  Duration lease = std::chrono::seconds(60);
+  Duration min_lease = std::chrono::seconds(1);
+  Duration max_lease = std::chrono::hours(1);
+  RetryPolicy retry{5, std::chrono::milliseconds(500), std::chrono::seconds(30), Exhausted::kHalt};
+  Duration max_delay = std::chrono::minutes(15);
+  Duration linger = std::chrono::seconds(10);
+  Duration heartbeat = std::chrono::seconds(10);
+  std::uint32_t max_streams = 256;
+  std::uint32_t max_subscriptions = 32;
+  std::uint32_t max_broadcast_streams = 16;
+};
+
+// The subscriptions of this process, one per group: opens streams, closes and lingers subscriptions.
+//
+// Thread safety: all methods may be called from any thread.
+class LiveSubscriptions {
+ public:
+  LiveSubscriptions(SubscribeOptions options, std::shared_ptr<const Router> router, Broker& broker,
+                    MemoryBudget& budget, const Clock& clock, Timers& timers,
+                    SubscribeMetrics& metrics);
+  ~LiveSubscriptions();
+
+  // Validates the start completely, then attaches a stream to the group's subscription, which it
+  // makes if there is none. The first Take() has `started`. `sink` must outlive the subscriber.
+  // Errors: START_INVALID, EVENT_TYPE_UNKNOWN, TOPIC_NOT_ROUTED, GROUP_CONFLICT, NOT_SUPPORTED,
+  // TOO_MANY_STREAMS, MEMORY_BUDGET, DRAINING.
+  absl::StatusOr<std::unique_ptr<Subscriber>> Open(SubscribeStart start, StreamSink& sink);
+
+  // No new streams and no new deliveries; all streams are told. Held deliveries may settle until
+  // `grace` is over; then streams end with UNAVAILABLE DRAINING, positions are committed, groups
+  // left, and `done` is called once with the number of deliveries that were never settled.
+  void Drain(Duration grace, std::string reason, absl::AnyInvocable<void(std::size_t)> done);
+
+  // Deliveries held by streams.
+  std::size_t held() const;
+  std::size_t streams() const;
+
+  // Brings the gauges of `metrics` up to date; called before each scrape.
+  void UpdateMetrics();
+
+ private:
+  class Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace sidebus
