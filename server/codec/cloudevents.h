@@ -24,9 +24,9 @@ absl::Status ValidateEvent(const Event& event);
 // Encodes a valid event that has id, source and time. `key` is the record key.
 Record EncodeCloudEvent(Event event, std::optional<std::string> key);
 
-// Decodes. A missing ce_id becomes `<topic>/<partition>/<offset>` of `position`, a missing ce_source
-// is left empty. EVENT_INVALID for no ce_type, a required attribute twice, or one that is not
-// UTF-8: the record cannot be decoded, ever.
+// Decodes. A missing ce_id becomes `<topic>/<partition>/<offset>` of `position`, a missing
+// ce_source is left empty. EVENT_INVALID for no ce_type, a required attribute twice, or one that is
+// not UTF-8: the record cannot be decoded, ever.
 absl::StatusOr<Event> DecodeCloudEvent(Record record, const Position& position);
 
 // A random UUID, version 4, lower case. Thread-safe.

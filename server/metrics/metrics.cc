@@ -13,8 +13,8 @@
 namespace sidebus {
 
 namespace buckets {
-const std::vector<double> kLatency = {.001, .0025, .005, .01, .025, .05, .1, .25,
-                                      .5,   1,     2.5,  5,   10,   30};
+const std::vector<double> kLatency = {.001, .0025, .005, .01, .025, .05, .1,
+                                      .25,  .5,    1,    2.5, 5,    10,  30};
 const std::vector<double> kAge = {.01, .05, .1, .5, 1, 5, 15, 60, 300, 1800, 7200};
 const std::vector<double> kSize = {256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304};
 }  // namespace buckets
@@ -102,8 +102,7 @@ Metrics::Metrics() : impl_(std::make_unique<Impl>()) {}
 Metrics::~Metrics() = default;
 
 Counter Metrics::AddCounter(std::string_view name, std::string_view help, const Labels& labels) {
-  return Counter(
-      impl_->FamilyOf(name, help, prometheus::BuildCounter()).Add(ToPrometheus(labels)));
+  return Counter(impl_->FamilyOf(name, help, prometheus::BuildCounter()).Add(ToPrometheus(labels)));
 }
 
 Gauge Metrics::AddGauge(std::string_view name, std::string_view help, const Labels& labels) {
@@ -112,8 +111,8 @@ Gauge Metrics::AddGauge(std::string_view name, std::string_view help, const Labe
 
 Histogram Metrics::AddHistogram(std::string_view name, std::string_view help,
                                 const std::vector<double>& bounds, const Labels& labels) {
-  return Histogram(impl_->FamilyOf(name, help, prometheus::BuildHistogram())
-                       .Add(ToPrometheus(labels), bounds));
+  return Histogram(
+      impl_->FamilyOf(name, help, prometheus::BuildHistogram()).Add(ToPrometheus(labels), bounds));
 }
 
 void Metrics::BeforeSerialize(absl::AnyInvocable<void()> update) {

@@ -38,10 +38,10 @@ TEST_F(LogTest, AValueCannotForgeALineOrAField) {
 }
 
 TEST_F(LogTest, JsonIsOneObjectPerLineWithEscapedStrings) {
-  const std::string line =
-      Capture(LogFormat::kJson, LogLevel::kError, {{"group", "a\"b\\c\td"}});
+  const std::string line = Capture(LogFormat::kJson, LogLevel::kError, {{"group", "a\"b\\c\td"}});
 
-  EXPECT_THAT(line, HasSubstr(R"("level":"error","message":"it happened","group":"a\"b\\c\u0009d")"));
+  EXPECT_THAT(line,
+              HasSubstr(R"("level":"error","message":"it happened","group":"a\"b\\c\u0009d")"));
   EXPECT_THAT(line, EndsWith("}\n"));
 }
 

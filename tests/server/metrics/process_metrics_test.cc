@@ -24,10 +24,9 @@ TEST(ProcessMetricsTest, TellWhatTheKernelTells) {
 
   const std::string text = metrics.Serialize();
 
-  const double now = static_cast<double>(
-      std::chrono::duration_cast<std::chrono::seconds>(
-          std::chrono::system_clock::now().time_since_epoch())
-          .count());
+  const double now = static_cast<double>(std::chrono::duration_cast<std::chrono::seconds>(
+                                             std::chrono::system_clock::now().time_since_epoch())
+                                             .count());
   EXPECT_NEAR(ValueOf(text, "process_start_time_seconds"), now, 3600);
   EXPECT_GT(ValueOf(text, "process_resident_memory_bytes"), 1 << 20);
   EXPECT_GE(ValueOf(text, "process_open_fds"), 3);
