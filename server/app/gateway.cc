@@ -1,0 +1,195 @@
+#include "server/app/gateway.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "fmt/format.h"
+#include "fmt/ranges.h"
+#include "server/app/options.h"
+#include "server/app/version.h"
+#include "server/base/log.h"
+#include "server/broker/embedded/embedded_broker.h"
+#include "server/broker/kafka/kafka_broker.h"
+#include "server/metrics/process_metrics.h"
+
+namespace sidebus {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// What is kept of `shutdown.grace` for flushing and answering.
+constexpr Duration kFlushTime = seconds(3);
+// What is kept of that for the last answers to reach their clients.
+constexpr Duration kAnswerTime = milliseconds(500);
+
+absl::StatusOr<std::unique_ptr<Broker>> MakeBroker(const Config& config, const Router& router) {
+  KafkaBrokerOptions options;
+  options.properties = config.broker.properties;
+  options.publish_timeout = config.publish.timeout;
+  options.max_event_bytes = config.limits.max_event_bytes;
+  if (config.broker.kind == BrokerKind::kEmbedded) {
+    return EmbeddedBroker::Make(std::move(options), FullTopicsOf(router));
+  }
+  options.bootstrap_servers = config.broker.bootstrap_servers;
+  return KafkaBroker::Make(std::move(options));
+}
+
+AdminServer::Options AdminOptions(const Address& address, bool probes_only) {
+  return AdminServer::Options{address.host, address.port, probes_only};
+}
+
+}  // namespace
+
+Gateway::Gateway(const Config& config)
+    : config_(config),
+      publish_budget_(ShareMemory(config.limits.memory).publish),
+      subscribe_budget_(ShareMemory(config.limits.memory).subscribe),
+      health_(Health::Make({config.readiness, config.startup_require_broker}, Clock::Real(),
+                           timers_)),
+      publish_metrics_(metrics_),
+      subscribe_metrics_(metrics_) {}
+
+absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Start(const Config& config) {
+  std::unique_ptr<Gateway> gateway(new Gateway(config));
+  const absl::Status started = gateway->StartParts();
+  if (!started.ok()) return started;
+  return gateway;
+}
+
+absl::Status Gateway::StartParts() {
+  auto router = Router::Make(config_.producer_config, config_.topic_prefix);
+  if (!router.ok()) return router.status();
+  router_ = *std::move(router);
+
+  auto admin = AdminServer::Start(AdminOptions(config_.admin, false), metrics_, *health_);
+  if (!admin.ok()) return admin.status();
+  admin_ = *std::move(admin);
+  if (config_.probes.has_value()) {
+    auto probes = AdminServer::Start(AdminOptions(*config_.probes, true), metrics_, *health_);
+    if (!probes.ok()) return probes.status();
+    probes_ = *std::move(probes);
+  }
+
+  auto broker = MakeBroker(config_, *router_);
+  if (!broker.ok()) return broker.status();
+  broker_ = *std::move(broker);
+
+  publisher_ = std::make_unique<Publisher>(PublisherOptionsOf(config_), router_, publish_budget_,
+                                           Clock::Real(), timers_, publish_metrics_);
+  auto producer = broker_->MakeProducer(*publisher_);
+  if (!producer.ok()) return producer.status();
+  producer_ = *std::move(producer);
+  publisher_->Start(*producer_);
+  health_->SetProducer(producer_.get());
+
+  subscriptions_ = std::make_unique<LiveSubscriptions>(SubscribeOptionsOf(config_), router_,
+                                                       *broker_, subscribe_budget_, Clock::Real(),
+                                                       timers_, subscribe_metrics_);
+  auto rpc = RpcServer::Start(RpcServerOptionsOf(config_), *publisher_, *subscriptions_, router_,
+                              *producer_, publish_budget_, timers_, metrics_);
+  if (!rpc.ok()) return rpc.status();
+  rpc_ = *std::move(rpc);
+
+  AddMetrics();
+  health_->SetListening();
+  return absl::OkStatus();
+}
+
+void Gateway::AddMetrics() {
+  AddProcessMetrics(metrics_);
+  metrics_
+      .AddGauge("sidebus_build_info", "Constant 1, build information.",
+                {{"version", std::string(kVersion)},
+                 {"revision", std::string(kRevision)},
+                 {"librdkafka", KafkaLibraryVersion()},
+                 {"grpc", RpcLibraryVersion()}})
+      .Set(1);
+  Gauge ready = metrics_.AddGauge("sidebus_ready", "1 if /readyz answers ok.");
+  Gauge connected = metrics_.AddGauge("sidebus_kafka_broker_connected",
+                                      "1 if a broker connection is up.",
+                                      {{"client", "producer"}, {"broker", "any"}});
+  const Labels publish = {{"part", "publish"}};
+  const Labels subscribe = {{"part", "subscribe"}};
+  constexpr std::string_view kUsed = "sidebus_memory_budget_used_bytes";
+  constexpr std::string_view kLimit = "sidebus_memory_budget_limit_bytes";
+  constexpr std::string_view kUsedHelp = "Bytes of the memory budget in use, by part.";
+  constexpr std::string_view kLimitHelp = "Bytes of the memory budget, by part.";
+  Gauge publish_used = metrics_.AddGauge(kUsed, kUsedHelp, publish);
+  Gauge subscribe_used = metrics_.AddGauge(kUsed, kUsedHelp, subscribe);
+  metrics_.AddGauge(kLimit, kLimitHelp, publish).Set(static_cast<double>(publish_budget_.limit()));
+  metrics_.AddGauge(kLimit, kLimitHelp, subscribe)
+      .Set(static_cast<double>(subscribe_budget_.limit()));
+  metrics_.AddGauge("sidebus_event_types", "Event types of the producer config.")
+      .Set(static_cast<double>(router_->event_types().size()));
+  metrics_.BeforeSerialize([=, this]() mutable {
+    ready.Set(health_->Ready().ok ? 1 : 0);
+    publish_used.Set(static_cast<double>(publish_budget_.used()));
+    subscribe_used.Set(static_cast<double>(subscribe_budget_.used()));
+  });
+}
+
+std::string Gateway::ReadyLine() const {
+  const std::string bootstrap = broker_->bootstrap_servers();
+  return fmt::format("sidebus {} is ready: API {}; admin {}; broker {}{}{}; {} event types",
+                     kVersion, fmt::join(rpc_->addresses(), ", "), admin_->address(),
+                     broker_->kind(), bootstrap.empty() ? "" : " at ", bootstrap,
+                     router_->event_types().size());
+}
+
+std::size_t Gateway::Stop(Signals& signals) {
+  const SteadyTime end = Clock::Real().Now() + config_.shutdown_grace;
+  rpc_->BeginDrain();
+  SettleHeld(signals, end - kFlushTime);
+  const std::size_t lost = FlushPublished(signals, end - kAnswerTime);
+  rpc_->Shutdown(std::max(end, Clock::Real().Now() + kAnswerTime));
+  Log(LogLevel::kInfo, "stopped", {{"unsettled", unsettled_}, {"unflushed", lost}});
+  return lost;
+}
+
+void Gateway::SettleHeld(Signals& signals, SteadyTime until) {
+  auto drained = std::make_shared<EventFlag>();
+  auto unsettled = std::make_shared<std::atomic<std::size_t>>(0);
+  const Duration grace = std::max<Duration>(until - Clock::Real().Now(), Duration(0));
+  Log(LogLevel::kInfo, "stopping: no new deliveries, held ones may settle",
+      {{"held", subscriptions_->held()}, {"streams", subscriptions_->streams()}});
+  subscriptions_->Drain(grace, "the gateway is stopping",
+                        [drained, unsettled](std::size_t never_settled) {
+                          *unsettled = never_settled;
+                          drained->Raise();
+                        });
+  // A little more than the grace: after it come the last commits.
+  const auto woken = signals.WaitUntil(until + milliseconds(500), drained.get());
+  cut_short_ = woken == Signals::Woken::kSignal;
+  unsettled_ = *unsettled;
+}
+
+std::size_t Gateway::FlushPublished(Signals& signals, SteadyTime until) {
+  publisher_->Refuse();
+  rpc_->SetServing(false);
+  while (!cut_short_ && publisher_->in_flight_events() > 0 && Clock::Real().Now() < until) {
+    const SteadyTime slice = Clock::Real().Now() + milliseconds(20);
+    producer_->Flush(std::min(slice, until));
+    const SteadyTime wait = producer_->in_flight() > 0 ? Clock::Real().Now() : slice;
+    cut_short_ = signals.WaitUntil(std::min(wait, until)) == Signals::Woken::kSignal;
+  }
+  const std::size_t waiting = publisher_->DropWaiting();
+  const std::size_t handed_over = producer_->in_flight();
+  producer_->Purge();
+  producer_->Flush(Clock::Real().Now() + kAnswerTime);  // the purge's own reports
+  const std::size_t lost = waiting + handed_over;
+  if (lost > 0) {
+    Log(LogLevel::kError, "events could not be flushed; their callers were told",
+        {{"not_written", waiting}, {"unknown_or_not_written", handed_over}});
+  }
+  return lost;
+}
+
+Gateway::~Gateway() {
+  health_->SetProducer(nullptr);
+  rpc_.reset();
+  subscriptions_.reset();
+  producer_.reset();
+}
+
+}  // namespace sidebus

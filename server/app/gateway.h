@@ -1,0 +1,74 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/admin/admin_server.h"
+#include "server/app/health.h"
+#include "server/app/signals.h"
+#include "server/base/memory_budget.h"
+#include "server/base/thread_timers.h"
+#include "server/broker/broker.h"
+#include "server/config/config.h"
+#include "server/metrics/metrics.h"
+#include "server/metrics/publish_metrics.h"
+#include "server/metrics/subscribe_metrics.h"
+#include "server/publish/publisher.h"
+#include "server/rpc/rpc_server.h"
+#include "server/subscribe/live_subscriptions.h"
+
+namespace sidebus {
+
+// The running gateway: all its parts, wired. Nothing else knows which broker is behind the
+// interfaces.
+//
+// Life: Start(), then Stop() once, then the destructor. One thread owns it.
+class Gateway {
+ public:
+  // Binds the listeners and starts everything; never waits for a broker. The error says what could
+  // not be started and where.
+  static absl::StatusOr<std::unique_ptr<Gateway>> Start(const Config& config);
+  ~Gateway();
+
+  // One line for people: addresses, broker, number of event types.
+  std::string ReadyLine() const;
+
+  // Drains and stops: held deliveries may settle and publishing goes on until `shutdown.grace` less
+  // 3 s; then publishes are refused, what was accepted is flushed, every call is answered. A signal
+  // during all this cuts it short. Returns how many accepted events could not be written; their
+  // callers were told.
+  std::size_t Stop(Signals& signals);
+
+ private:
+  explicit Gateway(const Config& config);
+  absl::Status StartParts();
+  void AddMetrics();
+
+  void SettleHeld(Signals& signals, SteadyTime until);
+  std::size_t FlushPublished(Signals& signals, SteadyTime until);
+
+  const Config config_;
+  bool cut_short_ = false;  // a second signal came
+  std::size_t unsettled_ = 0;
+
+  // Each may use those above it; they are destroyed from the bottom up.
+  Metrics metrics_;
+  MemoryBudget publish_budget_;
+  MemoryBudget subscribe_budget_;
+  std::unique_ptr<AdminServer> admin_;  // outlives the timers: /readyz tells to the end
+  std::unique_ptr<AdminServer> probes_;
+  ThreadTimers timers_;
+  std::shared_ptr<Health> health_;
+  std::shared_ptr<const Router> router_;
+  std::unique_ptr<Broker> broker_;
+  PublishMetrics publish_metrics_;
+  SubscribeMetrics subscribe_metrics_;
+  std::unique_ptr<Publisher> publisher_;
+  std::unique_ptr<Producer> producer_;  // reports to the publisher until it is gone
+  std::unique_ptr<LiveSubscriptions> subscriptions_;
+  std::unique_ptr<RpcServer> rpc_;
+};
+
+}  // namespace sidebus
