@@ -105,8 +105,7 @@ absl::Status MakeError(Reason reason, std::string_view message, const ErrorMetad
 }
 
 std::optional<ErrorDetails> DetailsOf(const absl::Status& status) {
-  const auto payload =
-      status.GetPayload(absl::string_view(kPayloadUrl.data(), kPayloadUrl.size()));
+  const auto payload = status.GetPayload(absl::string_view(kPayloadUrl.data(), kPayloadUrl.size()));
   if (!payload.has_value()) return std::nullopt;
   const std::string text(*payload);
   std::string_view rest = text;

@@ -65,8 +65,7 @@ std::string Timestamp() {
 
 std::string TextLine(LogLevel level, std::string_view what,
                      std::initializer_list<LogField> fields) {
-  std::string line =
-      fmt::format("{} {:<7} ", Timestamp(), kNames[static_cast<std::size_t>(level)]);
+  std::string line = fmt::format("{} {:<7} ", Timestamp(), kNames[static_cast<std::size_t>(level)]);
   AppendEscaped(line, what);
   for (const LogField& field : fields) {
     line += ' ';

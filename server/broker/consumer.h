@@ -76,8 +76,8 @@ struct ConsumerOptions {
   std::string group;                // empty: broadcast, all partitions, nothing committed
   std::vector<std::string> topics;  // with prefix; those that do not exist yet are waited for
   StartPosition start;
-  std::string member;               // for the broker's logs; may be empty
-  std::uint64_t buffer_bytes = 0;   // bound on what is fetched ahead, over all partitions
+  std::string member;              // for the broker's logs; may be empty
+  std::uint64_t buffer_bytes = 0;  // bound on what is fetched ahead, over all partitions
 };
 
 // A consumer's figures. Counters only grow.
@@ -92,7 +92,7 @@ struct ConsumerStats {
   std::uint64_t lost = 0;
   std::uint64_t commits_ok = 0;
   std::uint64_t commits_failed = 0;
-  SystemTime last_commit{};            // zero: none yet
+  SystemTime last_commit{};             // zero: none yet
   std::uint64_t lost_to_retention = 0;  // positions that were below the log start
 };
 

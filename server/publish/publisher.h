@@ -27,8 +27,9 @@ struct PublishResult {
 
 struct PublishBatch {
   std::vector<Event> events;
-  std::string topic;      // without prefix; empty: every enabled route of each event's type
-  SteadyTime deadline{};  // when the client wants its answer; the publisher answers a little earlier
+  std::string topic;  // without prefix; empty: every enabled route of each event's type
+  SteadyTime
+      deadline{};  // when the client wants its answer; the publisher answers a little earlier
 };
 
 struct PublisherOptions {
@@ -61,10 +62,10 @@ class Publisher final : public ProducerListener {
   void Start(Producer& producer);
 
   // Publishes the events in order. A result at once (every event failed before it was handed on, or
-  // the batch is empty): `done` will not be called. Else nullopt, and `done` is called exactly once,
-  // never from inside this call, by the time the earlier of `deadline` less the larger of 50 ms and
-  // 5 %, and the configured time-out. Memory for the events is taken from the budget without a
-  // check: whoever reads them from the network admits them first (rpc).
+  // the batch is empty): `done` will not be called. Else nullopt, and `done` is called exactly
+  // once, never from inside this call, by the time the earlier of `deadline` less the larger of 50
+  // ms and 5 %, and the configured time-out. Memory for the events is taken from the budget without
+  // a check: whoever reads them from the network admits them first (rpc).
   std::optional<Results> Publish(PublishBatch batch, Done done);
 
   // From now on every event is refused with UNAVAILABLE DRAINING.

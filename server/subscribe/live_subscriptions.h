@@ -32,7 +32,8 @@ struct SubscribeOptions {
   std::uint32_t max_broadcast_streams = 16;
 };
 
-// The subscriptions of this process, one per group: opens streams, closes and lingers subscriptions.
+// The subscriptions of this process, one per group: opens streams, closes and lingers
+// subscriptions.
 //
 // Thread safety: all methods may be called from any thread.
 class LiveSubscriptions {

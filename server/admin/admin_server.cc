@@ -1,0 +1,184 @@
+#include "server/admin/admin_server.h"
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <functional>
+#include <future>
+#include <utility>
+
+#include "CivetServer.h"
+#include "fmt/format.h"
+
+namespace sidebus {
+namespace {
+
+struct Page {
+  int status = 200;
+  std::string content_type = "text/plain; charset=utf-8";
+  std::string body;
+};
+
+std::string_view StatusText(int status) {
+  switch (status) {
+    case 200:
+      return "OK";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    default:
+      return "Service Unavailable";
+  }
+}
+
+bool Send(mg_connection* connection, const Page& page, bool with_body) {
+  std::string answer = fmt::format(
+      "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nCache-Control: no-store\r\n"
+      "X-Content-Type-Options: nosniff\r\nConnection: close\r\n",
+      page.status, StatusText(page.status), page.content_type, page.body.size());
+  if (page.status == 405) answer += "Allow: GET, HEAD\r\n";
+  answer += "\r\n";
+  if (with_body) answer += page.body;
+  mg_write(connection, answer.data(), answer.size());
+  return true;
+}
+
+Page ProbePage(const ProbeResult& result, bool verbose) {
+  Page page;
+  page.status = result.ok ? 200 : 503;
+  if (verbose || !result.ok) {
+    for (const ProbeResult::Check& check : result.checks) {
+      page.body += fmt::format("[{}] {}{}{}\n", check.ok ? "+" : "-", check.name,
+                               check.detail.empty() ? "" : ": ", check.detail);
+    }
+  }
+  page.body += result.ok ? "ok\n" : "not ok\n";
+  return page;
+}
+
+// Answers one path; what is below it is not found.
+class PageHandler final : public CivetHandler {
+ public:
+  using Make = std::function<Page(bool verbose)>;
+
+  PageHandler(std::string path, Make make) : path_(std::move(path)), make_(std::move(make)) {}
+
+  bool handleGet(CivetServer*, mg_connection* connection) override {
+    return Answer(connection, true);
+  }
+  bool handleHead(CivetServer*, mg_connection* connection) override {
+    return Answer(connection, false);
+  }
+  bool handlePost(CivetServer*, mg_connection* connection) override { return Refuse(connection); }
+  bool handlePut(CivetServer*, mg_connection* connection) override { return Refuse(connection); }
+  bool handleDelete(CivetServer*, mg_connection* connection) override { return Refuse(connection); }
+  bool handlePatch(CivetServer*, mg_connection* connection) override { return Refuse(connection); }
+  bool handleOptions(CivetServer*, mg_connection* connection) override {
+    return Refuse(connection);
+  }
+
+ private:
+  bool Answer(mg_connection* connection, bool with_body) {
+    const mg_request_info* request = mg_get_request_info(connection);
+    if (path_ != request->local_uri) {
+      return Send(connection,
+                  {404, "text/plain; charset=utf-8",
+                   "Not found. Try /livez, /readyz, /startupz or /metrics.\n"},
+                  with_body);
+    }
+    const std::string_view query = request->query_string != nullptr ? request->query_string : "";
+    return Send(connection, make_(query == "verbose" || query.starts_with("verbose=")), with_body);
+  }
+
+  static bool Refuse(mg_connection* connection) {
+    return Send(connection,
+                {405, "text/plain; charset=utf-8", "Only GET and HEAD are answered here.\n"}, true);
+  }
+
+  const std::string path_;
+  const Make make_;
+};
+
+// Connects to a port of this machine and goes away. A failure does not matter.
+void Knock(int port) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return;
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<std::uint16_t>(port));
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  (void)connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to);
+  close(fd);
+}
+
+std::string ListeningPort(const AdminServer::Options& options) {
+  const bool ipv6 = options.host.find(':') != std::string::npos;
+  return fmt::format("{}{}{}:{}", ipv6 ? "[" : "", options.host, ipv6 ? "]" : "", options.port);
+}
+
+}  // namespace
+
+class AdminServer::Impl {
+ public:
+  // Throws CivetException when the address cannot be bound.
+  Impl(const Options& options, Metrics& metrics, const ProbeSource& probes)
+      : server_({"listening_ports", ListeningPort(options), "num_threads",
+                 options.probes_only ? "2" : "4", "request_timeout_ms", "2000", "enable_keep_alive",
+                 "no", "max_request_size", "16384"}) {
+    AddPage("/livez", [&](bool verbose) { return ProbePage(probes.Live(), verbose); });
+    AddPage("/readyz", [&](bool verbose) { return ProbePage(probes.Ready(), verbose); });
+    AddPage("/startupz", [&](bool verbose) { return ProbePage(probes.Started(), verbose); });
+    if (!options.probes_only) {
+      AddPage("/metrics", [&](bool) {
+        return Page{200, "text/plain; version=0.0.4; charset=utf-8", metrics.Serialize()};
+      });
+    }
+    AddPage("", [](bool) { return Page(); });  // catches every other path: not found
+  }
+
+  // civetweb looks for its stop flag only between two waits of 2 s for a connection, so connections
+  // are made until it has stopped.
+  ~Impl() {
+    const int bound_port = port();
+    std::future<void> closed = std::async(std::launch::async, [this] { server_.close(); });
+    do {
+      Knock(bound_port);
+    } while (closed.wait_for(std::chrono::milliseconds(10)) != std::future_status::ready);
+  }
+
+  int port() { return server_.getListeningPorts().front(); }
+
+ private:
+  void AddPage(const std::string& path, PageHandler::Make make) {
+    handlers_.push_back(std::make_unique<PageHandler>(path, std::move(make)));
+    server_.addHandler(path.empty() ? "/" : path, *handlers_.back());
+  }
+
+  std::vector<std::unique_ptr<PageHandler>> handlers_;  // outlive the server's threads
+  CivetServer server_;
+};
+
+absl::StatusOr<std::unique_ptr<AdminServer>> AdminServer::Start(const Options& options,
+                                                                Metrics& metrics,
+                                                                const ProbeSource& probes) {
+  try {
+    auto impl = std::make_unique<Impl>(options, metrics, probes);
+    Options bound = options;
+    bound.port = impl->port();
+    return std::unique_ptr<AdminServer>(new AdminServer(std::move(impl), ListeningPort(bound)));
+  } catch (const CivetException&) {
+    return absl::UnavailableError(
+        fmt::format("cannot listen on {}: the address is in use, or not one of this machine",
+                    ListeningPort(options)));
+  }
+}
+
+AdminServer::AdminServer(std::unique_ptr<Impl> impl, std::string address)
+    : impl_(std::move(impl)), address_(std::move(address)) {}
+
+AdminServer::~AdminServer() = default;
+
+}  // namespace sidebus

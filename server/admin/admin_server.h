@@ -1,0 +1,68 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/metrics/metrics.h"
+
+namespace sidebus {
+
+// One answer to a probe: whether all is well, and a line per check for `?verbose`.
+struct ProbeResult {
+  struct Check {
+    std::string name;
+    bool ok = false;
+    std::string detail;  // no addresses, no secrets
+  };
+  bool ok = false;
+  std::vector<Check> checks;
+};
+
+// What the probes ask. Called on the HTTP threads; must not block.
+class ProbeSource {
+ public:
+  virtual ~ProbeSource() = default;
+
+  // The process works: never depends on the broker, or an outage would restart every pod.
+  virtual ProbeResult Live() const = 0;
+
+  // Configured, and listening.
+  virtual ProbeResult Started() const = 0;
+
+  // Takes traffic, by the configured policy.
+  virtual ProbeResult Ready() const = 0;
+};
+
+// HTTP for operators: /livez /readyz /startupz, and /metrics unless `probes_only`. GET and HEAD;
+// 404 and 405 for anything else. `?verbose` lists the checks.
+//
+// Threads: its own (2 for probes only, else 4), a request takes at most 2 s, no keep-alive: slow
+// clients cannot pile up. Thread safety: construct and destroy on one thread.
+class AdminServer {
+ public:
+  struct Options {
+    std::string host = "127.0.0.1";
+    int port = 0;  // 0: any free one
+    bool probes_only = false;
+  };
+
+  // `metrics` and `probes` must outlive the server. UNAVAILABLE names the address when it is taken.
+  static absl::StatusOr<std::unique_ptr<AdminServer>> Start(const Options& options,
+                                                            Metrics& metrics,
+                                                            const ProbeSource& probes);
+  ~AdminServer();
+
+  // Where it listens: "127.0.0.1:7421".
+  const std::string& address() const { return address_; }
+
+ private:
+  class Impl;
+  AdminServer(std::unique_ptr<Impl> impl, std::string address);
+
+  std::unique_ptr<Impl> impl_;
+  std::string address_;
+};
+
+}  // namespace sidebus

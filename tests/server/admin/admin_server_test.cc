@@ -1,0 +1,131 @@
+#include "server/admin/admin_server.h"
+
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+
+namespace sidebus {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+class Probes final : public ProbeSource {
+ public:
+  ProbeResult Live() const override { return {true, {{"timers", true, ""}}}; }
+  ProbeResult Started() const override { return {true, {}}; }
+  ProbeResult Ready() const override { return {ready, {{"broker", ready, "down for 3 s"}}}; }
+
+  std::atomic<bool> ready{true};
+};
+
+// Sends `request` to the port and returns all that comes back until the server closes.
+std::string Exchange(const std::string& address, const std::string& request) {
+  const int port = std::stoi(address.substr(address.rfind(':') + 1));
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(static_cast<std::uint16_t>(port));
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  std::string answer;
+  if (connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0 &&
+      send(fd, request.data(), request.size(), MSG_NOSIGNAL) >= 0) {
+    char buffer[4096];
+    for (ssize_t got; (got = recv(fd, buffer, sizeof buffer, 0)) > 0;) {
+      answer.append(buffer, static_cast<std::size_t>(got));
+    }
+  }
+  close(fd);
+  return answer;
+}
+
+class AdminServerTest : public ::testing::Test {
+ protected:
+  std::string Ask(const std::string& path, const std::string& method = "GET") {
+    return Exchange(server_->address(), method + " " + path + " HTTP/1.1\r\nHost: x\r\n\r\n");
+  }
+
+  Metrics metrics_;
+  Probes probes_;
+  std::unique_ptr<AdminServer> server_ = AdminServer::Start({}, metrics_, probes_).value();
+};
+
+TEST_F(AdminServerTest, LiveAndStartedAnswerOk) {
+  EXPECT_THAT(Ask("/livez"), StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(Ask("/startupz"), HasSubstr("\r\n\r\nok\n"));
+}
+
+TEST_F(AdminServerTest, NotReadyIs503AndSaysWhy) {
+  probes_.ready = false;
+
+  const std::string answer = Ask("/readyz");
+
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 503 "));
+  EXPECT_THAT(answer, HasSubstr("[-] broker: down for 3 s\nnot ok\n"));
+}
+
+TEST_F(AdminServerTest, VerboseListsTheChecks) {
+  EXPECT_THAT(Ask("/livez?verbose"), HasSubstr("[+] timers\nok\n"));
+  EXPECT_THAT(Ask("/livez"), Not(HasSubstr("timers")));
+}
+
+TEST_F(AdminServerTest, MetricsComeInPrometheusTextFormat) {
+  metrics_.AddCounter("sidebus_things_total", "Things.").Increment();
+
+  const std::string answer = Ask("/metrics");
+
+  EXPECT_THAT(answer, HasSubstr("Content-Type: text/plain; version=0.0.4"));
+  EXPECT_THAT(answer, HasSubstr("sidebus_things_total 1\n"));
+}
+
+TEST_F(AdminServerTest, AProbesOnlyServerHasNoMetrics) {
+  const auto probes_only = AdminServer::Start({"127.0.0.1", 0, true}, metrics_, probes_).value();
+
+  EXPECT_THAT(Exchange(probes_only->address(), "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"),
+              StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(Exchange(probes_only->address(), "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"),
+              StartsWith("HTTP/1.1 404"));
+}
+
+TEST_F(AdminServerTest, OtherPathsAndTraversalsAreNotFound) {
+  for (const char* path : {"/", "/livez/x", "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd"}) {
+    EXPECT_THAT(Ask(path), StartsWith("HTTP/1.1 404")) << path;
+  }
+}
+
+TEST_F(AdminServerTest, OtherMethodsAreRefused) {
+  for (const char* method : {"POST", "PUT", "DELETE", "PATCH", "OPTIONS"}) {
+    EXPECT_THAT(Ask("/livez", method), StartsWith("HTTP/1.1 405")) << method;
+  }
+}
+
+TEST_F(AdminServerTest, HeadHasNoBody) {
+  const std::string answer = Ask("/livez", "HEAD");
+
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(answer, Not(HasSubstr("ok\n")));
+}
+
+TEST_F(AdminServerTest, AHugeAddressIsRefusedAndTheServerLivesOn) {
+  EXPECT_THAT(Ask("/" + std::string(100'000, 'a')), Not(StartsWith("HTTP/1.1 200")));
+
+  EXPECT_THAT(Ask("/livez"), StartsWith("HTTP/1.1 200"));
+}
+
+TEST_F(AdminServerTest, AnAddressInUseIsAnErrorThatNamesIt) {
+  AdminServer::Options options;
+  options.port = std::stoi(server_->address().substr(server_->address().rfind(':') + 1));
+
+  const auto second = AdminServer::Start(options, metrics_, probes_);
+
+  ASSERT_FALSE(second.ok());
+  EXPECT_THAT(std::string(second.status().message()), HasSubstr(server_->address()));
+}
+
+}  // namespace
+}  // namespace sidebus

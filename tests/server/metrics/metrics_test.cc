@@ -1,0 +1,70 @@
+#include "server/metrics/metrics.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace sidebus {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+TEST(MetricsTest, TheSameNameAndLabelsAreOneSeries) {
+  Metrics metrics;
+  Counter first = metrics.AddCounter("sidebus_things_total", "Things.", {{"kind", "a"}});
+  Counter again = metrics.AddCounter("sidebus_things_total", "Things.", {{"kind", "a"}});
+
+  first.Increment();
+  again.Increment(2);
+
+  EXPECT_THAT(metrics.Serialize(), HasSubstr("sidebus_things_total{kind=\"a\"} 3\n"));
+}
+
+TEST(MetricsTest, EachLabelValueIsASeriesOfItsOwnUnderOneHelpLine) {
+  Metrics metrics;
+  metrics.AddCounter("sidebus_things_total", "Things.", {{"kind", "a"}}).Increment();
+  metrics.AddCounter("sidebus_things_total", "Things.", {{"kind", "b"}}).Increment();
+
+  const std::string text = metrics.Serialize();
+
+  EXPECT_THAT(text, HasSubstr("# HELP sidebus_things_total Things.\n"));
+  EXPECT_THAT(text, HasSubstr("{kind=\"a\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("{kind=\"b\"} 1\n"));
+  EXPECT_EQ(text.find("# HELP"), text.rfind("# HELP"));
+}
+
+TEST(MetricsTest, UpdatesRunBeforeEverySerialize) {
+  Metrics metrics;
+  Gauge gauge = metrics.AddGauge("sidebus_level", "Level.");
+  metrics.BeforeSerialize([gauge, level = 0]() mutable { gauge.Set(++level); });
+
+  EXPECT_THAT(metrics.Serialize(), HasSubstr("sidebus_level 1\n"));
+  EXPECT_THAT(metrics.Serialize(), HasSubstr("sidebus_level 2\n"));
+}
+
+TEST(MetricsTest, AHistogramCountsIntoItsBuckets) {
+  Metrics metrics;
+  Histogram histogram = metrics.AddHistogram("sidebus_wait_seconds", "Wait.", {0.1, 1});
+
+  histogram.Observe(0.5);
+
+  const std::string text = metrics.Serialize();
+  EXPECT_THAT(text, HasSubstr("sidebus_wait_seconds_bucket{le=\"0.1\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("sidebus_wait_seconds_bucket{le=\"1\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("sidebus_wait_seconds_count 1\n"));
+}
+
+TEST(MetricsTest, ADefaultHandleCountsNothing) {
+  Counter counter;
+  Gauge gauge;
+  Histogram histogram;
+
+  counter.Increment();
+  gauge.Set(1);
+  histogram.Observe(1);
+
+  EXPECT_THAT(Metrics().Serialize(), Not(HasSubstr("sidebus")));
+}
+
+}  // namespace
+}  // namespace sidebus
