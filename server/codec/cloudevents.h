@@ -16,12 +16,17 @@ namespace sidebus {
 // traceparent and tracestate (from the event's headers of those names), then the other headers in
 // their order. Reading also takes structured mode (content-type application/cloudevents+json).
 
-// Checks what does not depend on the configuration: names, reserved headers, counts, times.
-// EVENT_INVALID with metadata `field`, and BadRequest-ready message. The event's time, id and
-// source may still be empty.
+// Checks what does not depend on the configuration. EVENT_INVALID with metadata `field` (type, id,
+// source, subject, content_type, data_schema, time, extensions, headers) and a message for people:
+// type is 1 to 255 bytes, id and content_type at most 255, source, subject and data_schema at most
+// 1,024, all UTF-8 without control characters; content_type is not one of a whole CloudEvents
+// event, which readers would unpack; time is in the years 1970 to 9999; extension names are
+// [a-z0-9]{1,20} and no attribute; headers are at most 1,000, have a name, and none that begins
+// with `ce_` or `sidebus-` or is `content-type`. id, source and time may still be empty.
 absl::Status ValidateEvent(const Event& event);
 
-// Encodes a valid event that has id, source and time. `key` is the record key.
+// Encodes a valid event that has id, source and time. `key` is the record key; the event's own is
+// not looked at. Moves the data; allocates the header list once, at its exact size.
 Record EncodeCloudEvent(Event event, std::optional<std::string> key);
 
 // Decodes. A missing ce_id becomes `<topic>/<partition>/<offset>` of `position`, a missing

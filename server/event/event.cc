@@ -15,6 +15,12 @@ std::size_t SizeOf(const std::vector<Header>& headers) {
 
 }  // namespace
 
+EventTime::EventTime(SystemTime time) {
+  const auto whole = std::chrono::floor<std::chrono::seconds>(time);
+  seconds = whole.time_since_epoch().count();
+  nanos = static_cast<std::int32_t>((time - whole).count());
+}
+
 std::size_t SizeOf(const Event& event) {
   std::size_t size = SizeOf(event.data) + SizeOf(event.key) + SizeOf(event.headers);
   size += event.id.size() + event.type.size() + event.source.size() + event.subject.size() +

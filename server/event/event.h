@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -18,13 +19,26 @@ struct Header {
   friend bool operator==(const Header&, const Header&) = default;
 };
 
+// A wall time to the nanosecond. Unlike SystemTime, which ends in the year 2262, it holds every
+// year that an event may have.
+struct EventTime {
+  EventTime() = default;
+  EventTime(std::int64_t s, std::int32_t n) : seconds(s), nanos(n) {}
+  EventTime(SystemTime time);  // NOLINT(google-explicit-constructor): nothing is lost
+
+  std::int64_t seconds = 0;  // since 1970-01-01T00:00:00Z
+  std::int32_t nanos = 0;    // 0 to 999,999,999, forward also before 1970
+
+  friend auto operator<=>(const EventTime&, const EventTime&) = default;
+};
+
 // A CloudEvents event with what Kafka adds to it; the value behind sidebus.v1.Event.
 struct Event {
   std::string id;
   std::string type;
   std::string source;
   std::string subject;
-  std::optional<SystemTime> time;
+  std::optional<EventTime> time;
   std::optional<std::string> key;  // absent: no key; empty: the empty key
   std::string content_type;
   std::optional<std::string> data;  // absent: tombstone

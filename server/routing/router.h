@@ -44,13 +44,14 @@ std::string FullTopic(std::string_view prefix, std::string_view topic);
 // replaced as a whole when the configuration changes. Thread safety: all methods are const.
 class Router {
  public:
-  // Fails on a key field that is no path, and on names that Kafka refuses (topics are 1 to 249
-  // characters of [A-Za-z0-9._-], not "." or ".."; an empty topic is refused when enabled and left
-  // out otherwise).
+  // INVALID_ARGUMENT, one line of the message per fault: a key field that is no path, a type or a
+  // topic of a type that is there twice, a name that Kafka refuses (with its prefix a topic has 1
+  // to 249 characters of [A-Za-z0-9._-] and is not "." or ".."; an empty topic is refused when
+  // enabled and left out otherwise).
   static absl::StatusOr<std::shared_ptr<const Router>> Make(const ProducerConfig& config,
                                                             std::string_view topic_prefix);
 
-  // Null when the type is not in the producer config.
+  // Null when the type is not in the producer config. The result lives as long as the router.
   const EventTypeRoutes* Find(std::string_view type) const;
 
   // In the order of the producer config.

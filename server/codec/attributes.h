@@ -1,0 +1,22 @@
+#pragma once
+
+#include <array>
+#include <string_view>
+
+namespace sidebus {
+
+// Names of CloudEvents in Kafka records.
+inline constexpr std::string_view kAttributePrefix = "ce_";
+inline constexpr std::string_view kContentType = "content-type";
+inline constexpr std::string_view kTraceParent = "traceparent";
+inline constexpr std::string_view kTraceState = "tracestate";
+
+// What no extension may be called.
+inline constexpr std::array<std::string_view, 9> kAttributeNames = {
+    "specversion", "id",         "source",          "type", "subject",
+    "time",        "dataschema", "datacontenttype", "data"};
+
+// Whether a content type says that the value is a whole event, not just its data.
+bool IsCloudEventsContentType(std::string_view content_type);
+
+}  // namespace sidebus
