@@ -1,0 +1,53 @@
+#include "server/app/options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace sidebus {
+namespace {
+
+using ::testing::ElementsAre;
+
+TEST(OptionsTest, NoPartOfTheMemoryIsGivenTwice) {
+  for (const std::uint64_t total : {std::uint64_t{1} << 20, std::uint64_t{128} << 20}) {
+    const MemoryShares shares = ShareMemory(total);
+
+    EXPECT_LE(shares.publish + shares.subscribe + shares.dead_letters, total);
+    EXPECT_GE(shares.publish, total * 29 / 100);
+    EXPECT_LE(shares.subscribe, total / 2);
+  }
+}
+
+TEST(OptionsTest, EveryTopicOfTheProducerConfigIsNamedOnceWithItsPrefix) {
+  const ProducerConfig config = {
+      {"b.v1", {{"shared", "", true}, {"own", "", false}}},
+      {"a.v1", {{"shared", "", true}}},
+  };
+  const auto router = Router::Make(config, "dev");
+  ASSERT_TRUE(router.ok());
+
+  EXPECT_THAT(FullTopicsOf(**router), ElementsAre("dev-own", "dev-shared"));
+}
+
+TEST(OptionsTest, TheConfiguredLimitsReachThePartsThatKeepThem) {
+  Config config;
+  config.source = "/test";
+  config.limits.max_event_bytes = 7;
+  config.publish.timeout = std::chrono::seconds(3);
+  config.limits.max_streams = 5;
+  config.subscribe.max_window = {11, 13};
+  config.subscribe.max_attempts = 17;
+
+  const PublisherOptions publisher = PublisherOptionsOf(config);
+  const SubscribeOptions subscribe = SubscribeOptionsOf(config);
+
+  EXPECT_EQ(publisher.source, "/test");
+  EXPECT_EQ(publisher.max_event_bytes, 7u);
+  EXPECT_EQ(publisher.timeout, std::chrono::seconds(3));
+  EXPECT_EQ(subscribe.max_streams, 5u);
+  EXPECT_EQ(subscribe.max_window, (Window{11, 13}));
+  EXPECT_EQ(subscribe.retry.max_attempts, 17u);
+}
+
+}  // namespace
+}  // namespace sidebus
