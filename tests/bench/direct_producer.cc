@@ -89,13 +89,13 @@ std::string DirectProduce(const DirectOptions& options) {
 
   // The first record pays for the connection, the topic's metadata and the producer id.
   Run warm_up;
-  InFlight first{&warm_up};
+  InFlight first{&warm_up, {}};
   TryProduce(client.get(), options.topic, data, first);
   while (warm_up.reported == 0) rd_kafka_poll(client.get(), 100);
 
   Run run;
-  InFlight unmeasured{&run};
-  std::vector<InFlight> places(options.in_flight, InFlight{&run});
+  InFlight unmeasured{&run, {}};
+  std::vector<InFlight> places(options.in_flight, InFlight{&run, {}});
   for (InFlight& place : places) run.free.push_back(&place);
   for (std::uint64_t i = 0; i < options.count; ++i) {
     InFlight* record = &unmeasured;
