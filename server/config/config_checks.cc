@@ -1,0 +1,91 @@
+#include "server/config/config_checks.h"
+
+#include <fmt/format.h>
+
+#include "server/config/units.h"
+
+namespace sidebus {
+namespace {
+
+// `path` must not be more than the bound, which is `share` of the value at `bound_path`. The
+// problem is shown at the key that was given.
+template <typename T, typename Format>
+void AtMost(ConfigDraft& draft, std::string_view path, T value, std::string_view bound_path,
+            T bound, Format format, std::string_view share = "") {
+  // A value that could not be read is still the default: no point in comparing it.
+  if (value <= bound || draft.has_problem(path) || draft.has_problem(bound_path)) return;
+  const bool show_bound = !draft.given(path) && draft.given(bound_path);
+  draft.AddProblem(
+      show_bound ? bound_path : path,
+      fmt::format("{} ({}) is more than {}{} ({}); lower the first or raise the second", path,
+                  format(value), share, bound_path, format(bound)));
+}
+
+std::string FormatCount(std::uint32_t count) { return std::to_string(count); }
+
+void CheckAddresses(ConfigDraft& draft) {
+  const Config& config = draft.config;
+  const auto taken = [&](const Address& address) -> std::string_view {
+    for (const ListenConfig& listener : config.listen) {
+      if (listener.address == address) return "listen";
+    }
+    return "";
+  };
+  const auto is_fixed = [](const Address& a) { return a.is_unix() || a.port != 0; };
+  if (is_fixed(config.admin) && !taken(config.admin).empty()) {
+    draft.AddProblem(
+        draft.given("admin") ? "admin" : "listen",
+        fmt::format("listen and admin are both {}; choose another port", config.admin.ToString()));
+  }
+  if (!config.probes || !is_fixed(*config.probes)) return;
+  const bool is_admin = *config.probes == config.admin;
+  if (is_admin || !taken(*config.probes).empty()) {
+    draft.AddProblem("probes",
+                     fmt::format("{} and probes are both {}; choose another port",
+                                 is_admin ? "admin" : "listen", config.probes->ToString()));
+  }
+}
+
+void CheckBroker(ConfigDraft& draft) {
+  if (!draft.given("broker.kind")) {
+    draft.AddProblem("broker.kind",
+                     "is missing; write broker: {kind: kafka} or embedded, or give --broker");
+  } else if (draft.config.broker.kind == BrokerKind::kKafka &&
+             !draft.given("broker.kafka.bootstrap_servers")) {
+    draft.AddProblem("broker.kafka.bootstrap_servers",
+                     "is missing; write for example [broker-1:9092], or give --bootstrap-servers");
+  }
+}
+
+}  // namespace
+
+void CheckConfig(ConfigDraft& draft) {
+  const Config& c = draft.config;
+  const SubscribeConfig& s = c.subscribe;
+  const LimitsConfig& l = c.limits;
+  CheckBroker(draft);
+  CheckAddresses(draft);
+  AtMost(draft, "subscribe.min_lease", s.min_lease, "subscribe.lease", s.lease, FormatDuration);
+  AtMost(draft, "subscribe.lease", s.lease, "subscribe.max_lease", s.max_lease, FormatDuration);
+  AtMost(draft, "subscribe.min_backoff", s.min_backoff, "subscribe.max_backoff", s.max_backoff,
+         FormatDuration);
+  AtMost(draft, "subscribe.window.events", s.window.events, "subscribe.max_window.events",
+         s.max_window.events, FormatCount);
+  AtMost(draft, "subscribe.window.bytes", s.window.bytes, "subscribe.max_window.bytes",
+         s.max_window.bytes, FormatSize);
+  AtMost(draft, "limits.max_event_bytes", l.max_event_bytes, "limits.max_request_bytes",
+         l.max_request_bytes, FormatSize);
+  AtMost(draft, "limits.max_event_bytes", l.max_event_bytes, "publish.stream_in_flight.bytes",
+         c.publish.stream_in_flight.bytes, FormatSize);
+  AtMost(draft, "limits.max_broadcast_streams", l.max_broadcast_streams, "limits.max_streams",
+         l.max_streams, FormatCount);
+  // One request must fit in the publish part of the memory, one window in the subscribe part.
+  AtMost(draft, "limits.max_request_bytes", l.max_request_bytes, "limits.memory", l.memory / 10 * 3,
+         FormatSize, "30 % of ");
+  AtMost(draft, "publish.stream_in_flight.bytes", c.publish.stream_in_flight.bytes, "limits.memory",
+         l.memory / 10 * 3, FormatSize, "30 % of ");
+  AtMost(draft, "subscribe.max_window.bytes", s.max_window.bytes, "limits.memory", l.memory / 2,
+         FormatSize, "50 % of ");
+}
+
+}  // namespace sidebus

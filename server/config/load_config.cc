@@ -1,0 +1,255 @@
+#include "server/config/load_config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "server/config/config_checks.h"
+#include "server/config/config_reader.h"
+#include "server/config/config_table.h"
+#include "server/config/document.h"
+#include "server/config/producer_config_reader.h"
+
+namespace sidebus {
+namespace {
+
+constexpr std::string_view kProducerConfigVariable = "EVENT_BUS_PRODUCER_CONFIG";
+constexpr std::string_view kTopicPrefixVariable = "EVENT_BUS_TOPIC_PREFIX";
+constexpr std::string_view kFileVariable = "SIDEBUS_CONFIG";
+
+ConfigNode TextNode(std::string text) {
+  ConfigNode node;
+  node.kind = ConfigNode::Kind::kScalar;
+  node.text = std::move(text);
+  return node;
+}
+
+ConfigNode ListNode(const std::vector<std::string>& texts) {
+  ConfigNode node;
+  node.kind = ConfigNode::Kind::kList;
+  for (const std::string& text : texts) node.children.push_back(TextNode(text));
+  return node;
+}
+
+std::vector<std::string> SplitAtCommas(std::string_view text) {
+  std::vector<std::string> parts;
+  for (std::size_t start = 0; start <= text.size();) {
+    const std::size_t end = std::min(text.find(',', start), text.size());
+    parts.emplace_back(text.substr(start, end - start));
+    start = end + 1;
+  }
+  return parts;
+}
+
+// Reads the sources in the order of their power, weakest first.
+class Loader {
+ public:
+  explicit Loader(const ConfigSources& sources) : sources_(sources) {}
+
+  ConfigReading Run() {
+    ReadFile();
+    ReadEnvironment();
+    ReadFlags();
+    LoadProducerConfig();
+    // Without the file's values everything would seem to be missing.
+    if (file_is_read_) CheckConfig(draft_);
+    return Result();
+  }
+
+ private:
+  using Problems = std::vector<ConfigProblem>;
+
+  const std::string* Variable(std::string_view name) const {
+    const auto it = sources_.environment.find(name);
+    return it == sources_.environment.end() || it->second.empty() ? nullptr : &it->second;
+  }
+
+  static std::string SourceOf(std::string_view variable) {
+    return fmt::format("environment {}", variable);
+  }
+
+  // The tree in a file; nullopt with problems.
+  std::optional<ConfigNode> ReadTree(const std::string& file) {
+    const absl::StatusOr<std::string> text = ReadConfigFile(file);
+    if (!text.ok()) {
+      draft_.problems.push_back({file, 0, 0, "", std::string(text.status().message())});
+      return std::nullopt;
+    }
+    return ParseConfigText(*text, file, draft_.problems);
+  }
+
+  void ReadFile() {
+    if (sources_.file) {
+      file_ = *sources_.file;
+    } else if (const std::string* variable = Variable(kFileVariable)) {
+      file_ = *variable;
+    }
+    if (file_.empty()) return;
+    const auto tree = ReadTree(file_);
+    file_is_read_ = tree.has_value();
+    if (tree) ConfigReader(file_, sources_.is_kafka_property, draft_).ReadFile(*tree);
+  }
+
+  // The file wins over the environment, so a variable only fills a gap.
+  void ReadEnvironment() {
+    if (const std::string* prefix = Variable(kTopicPrefixVariable)) {
+      if (draft_.given("topic_prefix")) {
+        WarnShadowed(kTopicPrefixVariable, "topic_prefix");
+      } else {
+        Apply("topic_prefix", SourceOf(kTopicPrefixVariable), TextNode(*prefix));
+      }
+    }
+    if (Variable(kProducerConfigVariable) == nullptr) return;
+    for (const std::string_view path : {"producer_config", "producer_config_file"}) {
+      if (draft_.given(path)) return WarnShadowed(kProducerConfigVariable, path);
+    }
+    if (sources_.overrides.producer_config_file) {
+      draft_.places["producer_config_file"] = {"flag --producer-config", 0, 0, "", ""};
+      WarnShadowed(kProducerConfigVariable, "producer_config_file");
+      return;
+    }
+    const std::string source = SourceOf(kProducerConfigVariable);
+    const auto tree = ParseConfigText(*Variable(kProducerConfigVariable), source, draft_.problems);
+    if (!tree) return;
+    draft_.places["producer_config"] = {source, 0, 0, "producer_config", ""};
+    draft_.producer_config =
+        ReadProducerConfig(*tree, source, "", draft_.problems, draft_.warnings);
+  }
+
+  void WarnShadowed(std::string_view variable, std::string_view path) {
+    const ConfigProblem& place = draft_.places.find(path)->second;
+    const std::string where =
+        place.line > 0 ? fmt::format("{}:{}", place.source, place.line) : place.source;
+    draft_.warnings.push_back(
+        {SourceOf(variable), 0, 0, std::string(path),
+         fmt::format("not used, because {} sets {}; unset one of them", where, path)});
+  }
+
+  void Apply(const std::string& path, const std::string& source, const ConfigNode& value) {
+    ConfigReader(source, sources_.is_kafka_property, draft_).ReadValue(path, value);
+  }
+
+  void ApplyFlag(std::string_view flag, const std::string& path,
+                 const std::optional<std::string>& value) {
+    if (value) Apply(path, fmt::format("flag {}", flag), TextNode(*value));
+  }
+
+  void ReadFlags() {
+    const ConfigOverrides& flags = sources_.overrides;
+    if (!flags.listen.empty()) Apply("listen", "flag --listen", ListNode(flags.listen));
+    ApplyFlag("--admin", "admin", flags.admin);
+    ApplyFlag("--admin-api", "admin_api", flags.admin_api);
+    ApplyFlag("--topic-prefix", "topic_prefix", flags.topic_prefix);
+    ApplyFlag("--log-level", "log.level", flags.log_level);
+    ApplyFlag("--schema-registry-url", "schema_registry", flags.schema_registry_url);
+    if (flags.bootstrap_servers) {
+      Apply("broker.kafka.bootstrap_servers", "flag --bootstrap-servers",
+            ListNode(SplitAtCommas(*flags.bootstrap_servers)));
+      if (!flags.broker) Apply("broker.kind", "flag --bootstrap-servers", TextNode("kafka"));
+    }
+    ApplyFlag("--broker", "broker.kind", flags.broker);
+    if (flags.bootstrap_servers && flags.broker == "embedded") {
+      draft_.AddProblem("broker.kind",
+                        "the embedded broker has no bootstrap servers; remove --bootstrap-servers");
+    }
+    if (flags.producer_config_file) {
+      draft_.producer_config.reset();
+      draft_.places.erase("producer_config");
+      ApplyFlag("--producer-config", "producer_config_file", flags.producer_config_file);
+    }
+  }
+
+  // The path as seen from where it was written: a file's from its directory, a flag's from here.
+  std::string ProducerConfigFile() const {
+    const std::string& name = draft_.producer_config_file;
+    const bool relative_to_file =
+        !name.starts_with('/') && !sources_.overrides.producer_config_file;
+    const std::size_t slash = file_.rfind('/');
+    if (!relative_to_file || slash == std::string::npos) return name;
+    return file_.substr(0, slash + 1) + name;
+  }
+
+  void LoadProducerConfig() {
+    PartialProducerConfig partial;
+    if (draft_.producer_config) partial = *std::move(draft_.producer_config);
+    if (!draft_.producer_config_file.empty()) {
+      const std::string file = ProducerConfigFile();
+      if (const auto tree = ReadTree(file)) {
+        partial = MergeProducerConfigs(
+            std::move(partial),
+            ReadProducerConfig(*tree, file, "", draft_.problems, draft_.warnings));
+      }
+    }
+    draft_.config.producer_config =
+        FinishProducerConfig(partial, draft_.config.topic_prefix, draft_.problems, draft_.warnings);
+    CheckPrefix();
+    if (draft_.config.producer_config.empty() && draft_.problems.empty()) {
+      draft_.warnings.push_back({file_, 0, 0, "producer_config",
+                                 "no event types: nothing can be published, and subscribers must "
+                                 "name topics"});
+    }
+  }
+
+  void CheckPrefix() {
+    const std::string& prefix = draft_.config.topic_prefix;
+    const bool valid = std::all_of(prefix.begin(), prefix.end(), [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+             c == '.' || c == '_' || c == '-';
+    });
+    if (valid) return;
+    draft_.AddProblem("topic_prefix", "a topic's name has letters, digits, '.', '_' and '-' only");
+  }
+
+  ConfigReading Result() {
+    ConfigReading reading;
+    reading.problems = std::move(draft_.problems);
+    reading.warnings = std::move(draft_.warnings);
+    // Merged sources may each have said the same of one key.
+    reading.problems.erase(std::unique(reading.problems.begin(), reading.problems.end()),
+                           reading.problems.end());
+    if (!reading.problems.empty()) return reading;
+    LoadedConfig& loaded = reading.loaded.emplace();
+    loaded.config = std::move(draft_.config);
+    loaded.file = file_;
+    loaded.warnings = reading.warnings;
+    for (const ConfigRow& row : ConfigTable()) {
+      const auto it = draft_.places.find(row.path);
+      std::string origin = "default";
+      if (it != draft_.places.end()) {
+        origin = it->second.line > 0 ? fmt::format("{}:{}", it->second.source, it->second.line)
+                                     : it->second.source;
+      }
+      loaded.origins.emplace(row.path, std::move(origin));
+    }
+    return reading;
+  }
+
+  const ConfigSources& sources_;
+  std::string file_;
+  bool file_is_read_ = true;  // also when there is none
+  ConfigDraft draft_;
+};
+
+}  // namespace
+
+std::string ConfigProblem::ToString() const {
+  std::string text = source;
+  if (line > 0) text += fmt::format(":{}:{}", line, column);
+  if (!text.empty()) text += ": ";
+  if (!path.empty()) text += path + ": ";
+  return text + what;
+}
+
+ConfigReading ReadConfig(const ConfigSources& sources) { return Loader(sources).Run(); }
+
+absl::StatusOr<LoadedConfig> LoadConfig(const ConfigSources& sources) {
+  ConfigReading reading = ReadConfig(sources);
+  if (reading.loaded) return *std::move(reading.loaded);
+  std::string text;
+  for (const ConfigProblem& problem : reading.problems) {
+    text += (text.empty() ? "" : "\n") + problem.ToString();
+  }
+  return absl::InvalidArgumentError(text);
+}
+
+}  // namespace sidebus
