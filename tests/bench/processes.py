@@ -62,7 +62,11 @@ class Gateway(Server):
         (directory / "producer.json").write_text(json.dumps(routes))
         if kafka:
             make_topic(kafka, topic)
-        broker = ["--broker", "kafka", "--bootstrap-servers", kafka] if kafka else ["--broker", "embedded"]
+        broker = (
+            ["--broker", "kafka", "--bootstrap-servers", kafka]
+            if kafka
+            else ["--broker", "embedded"]
+        )
         command = [SIDEBUS, "serve", *broker, "--producer-config", directory / "producer.json"]
         command += ["--listen", f"unix:{directory}/api.sock", "--admin", "127.0.0.1:0"]
         super().__init__([*map(str, command), "--log-level", "warning"])
@@ -115,7 +119,16 @@ def make_topic(kafka, topic):
 
 def client(verb, server, **options):
     """`sidebus bench VERB` against a server, with the server's CPU per event added."""
-    command = [SIDEBUS, "bench", verb, EVENT_TYPE, "--endpoint", server.endpoint, "--output", "json"]
+    command = [
+        SIDEBUS,
+        "bench",
+        verb,
+        EVENT_TYPE,
+        "--endpoint",
+        server.endpoint,
+        "--output",
+        "json",
+    ]
     for name, value in options.items():
         command += [f"--{name.replace('_', '-')}", value]
     before = server.cpu_seconds()

@@ -31,7 +31,7 @@ def rounds(*measure):
     """Runs the measurements in turns; the medians of each one's figures, as dicts."""
     results = [[] for _ in measure]
     for _ in range(ROUNDS):
-        for one, run in zip(results, measure):
+        for one, run in zip(results, measure, strict=True):
             one.append(run())
     return [
         {name: statistics.median(result[name] for result in one) for name in one[0]}
@@ -39,28 +39,31 @@ def rounds(*measure):
     ]
 
 
-def publish_figures(result):
-    return {"rate": result["events_per_second"], "cpu": result["server_cpu_us_per_event"]}
+def rate_and_cpu(result):
+    cpu = result.get("server_cpu_us_per_event") or result["cpu_us_per_event"]
+    return {"rate": result["events_per_second"], "cpu": cpu}
 
 
-def direct_figures(result):
-    return {"rate": result["events_per_second"], "cpu": result["cpu_us_per_event"]}
-
-
-def latency_figures(result):
+def latency(result):
     return {"p50": result["latency_us"]["p50"], "p99": result["latency_us"]["p99"]}
+
+
+def calling(figures, run, *args, **load):
+    """A measurement for rounds(): figures of one run."""
+    return lambda: figures(run(*args, **load))
 
 
 def stream(kafka):
     """PublishStream against librdkafka used directly."""
     for size in (512, 1024):
         for batch in (100, 500):
+            load = {"size": size, "count": STREAM_EVENTS}
             with Gateway(kafka) as gateway:
                 ours, theirs = rounds(
-                    lambda: publish_figures(client(
-                        "publish", gateway, mode="stream", batch=batch, size=size, count=STREAM_EVENTS)),
-                    lambda: direct_figures(direct(
-                        "produce", kafka, "bench-direct", size=size, count=STREAM_EVENTS, linger=5)),
+                    calling(
+                        rate_and_cpu, client, "publish", gateway, mode="stream", batch=batch, **load
+                    ),
+                    calling(rate_and_cpu, direct, "produce", kafka, "direct", linger=5, **load),
                 )
             what = f"PublishStream, batches of {batch}, {size} B"
             yield Row(what, ours["rate"], theirs["rate"], "events/s", "≥ 50 %, aim 80 %")
@@ -69,12 +72,12 @@ def stream(kafka):
 
 def embedded(_):
     """PublishStream on the embedded broker; the direct program uses the same mock cluster."""
+    load = {"size": 512, "count": STREAM_EVENTS}
     with Gateway(None) as gateway:
+        broker = gateway.bootstrap
         ours, theirs = rounds(
-            lambda: publish_figures(client(
-                "publish", gateway, mode="stream", batch=100, size=512, count=STREAM_EVENTS)),
-            lambda: direct_figures(direct(
-                "produce", gateway.bootstrap, "bench", size=512, count=STREAM_EVENTS, linger=5)),
+            calling(rate_and_cpu, client, "publish", gateway, mode="stream", batch=100, **load),
+            calling(rate_and_cpu, direct, "produce", broker, "bench", linger=5, **load),
         )
     what = "PublishStream, batches of 100, 512 B, embedded broker"
     yield Row(what, ours["rate"], theirs["rate"], "events/s", "≥ 50 %, aim 80 %")
@@ -82,21 +85,20 @@ def embedded(_):
 
 def unary(kafka):
     """Publish with one event a call: against an empty server, and against one produce at a time."""
+    busy = {"mode": "unary", "concurrency": 128, "size": 1024, "count": UNARY_EVENTS}
+    alone = {"size": 1024, "count": LATENCY_EVENTS}
     with Gateway(kafka) as gateway, EmptyServer() as empty:
-        ours, theirs = rounds(*(
-            lambda server=server: publish_figures(client(
-                "publish", server, mode="unary", concurrency=128, size=1024, count=UNARY_EVENTS))
-            for server in (gateway, empty)
-        ))
+        ours, theirs = rounds(
+            calling(rate_and_cpu, client, "publish", gateway, **busy),
+            calling(rate_and_cpu, client, "publish", empty, **busy),
+        )
         what = "Publish unary, 128 in flight, 1 KiB"
         yield Row(what, ours["cpu"], theirs["cpu"], "µs CPU/event", "≤ 1.3×, aim 0.9×")
         yield Row(what, ours["rate"], theirs["rate"], "events/s", "")
 
         ours, theirs = rounds(
-            lambda: latency_figures(client(
-                "publish", gateway, mode="unary", concurrency=1, size=1024, count=LATENCY_EVENTS)),
-            lambda: latency_figures(direct(
-                "produce", kafka, "bench-direct", size=1024, count=LATENCY_EVENTS, in_flight=1, linger=0)),
+            calling(latency, client, "publish", gateway, mode="unary", concurrency=1, **alone),
+            calling(latency, direct, "produce", kafka, "direct", in_flight=1, linger=0, **alone),
         )
         what = "Publish unary, one at a time, 1 KiB"
         yield Row(f"{what}, p50", ours["p50"], theirs["p50"], "µs", "≤ +200, aim +100", added=True)
@@ -105,12 +107,12 @@ def unary(kafka):
 
 def bulk(kafka):
     """Publish with 100 events a call, against an empty server."""
+    load = {"mode": "unary", "concurrency": 8, "batch": 100, "size": 1024, "count": STREAM_EVENTS}
     with Gateway(kafka) as gateway, EmptyServer() as empty:
-        ours, theirs = rounds(*(
-            lambda server=server: publish_figures(client(
-                "publish", server, mode="unary", concurrency=8, batch=100, size=1024, count=STREAM_EVENTS))
-            for server in (gateway, empty)
-        ))
+        ours, theirs = rounds(
+            calling(rate_and_cpu, client, "publish", gateway, **load),
+            calling(rate_and_cpu, client, "publish", empty, **load),
+        )
     what = "Publish, 100 events a call, 8 in flight, 1 KiB"
     yield Row(what, ours["cpu"], theirs["cpu"], "µs CPU/event", "")
     yield Row(what, ours["rate"], theirs["rate"], "events/s", "")
@@ -122,13 +124,22 @@ def subscribe(kafka):
     make_topic(kafka, topic)
     direct("produce", kafka, topic, size=512, count=STREAM_EVENTS, linger=5)
     groups = (f"bench-{number}" for number in range(1_000))
+
+    def ours():
+        read = client("subscribe", gateway, group=next(groups), count=STREAM_EVENTS)
+        return rate_and_cpu(read)
+
+    def theirs():
+        read = direct("consume", kafka, topic, group=next(groups), count=STREAM_EVENTS)
+        return rate_and_cpu(read)
+
     with Gateway(kafka, topic) as gateway:
-        ours, theirs = rounds(
-            lambda: publish_figures(client("subscribe", gateway, group=next(groups), count=STREAM_EVENTS)),
-            lambda: direct_figures(direct("consume", kafka, topic, group=next(groups), count=STREAM_EVENTS)),
-        )
-    yield Row("Subscribe, 512 B", ours["rate"], theirs["rate"], "events/s", "≥ 50 %, aim 80 %")
-    yield Row("Subscribe, 512 B", ours["cpu"], theirs["cpu"], "µs CPU/event", "")
+        gateway_figures, direct_figures = rounds(ours, theirs)
+    for figure, unit, goal in (
+        ("rate", "events/s", "≥ 50 %, aim 80 %"),
+        ("cpu", "µs CPU/event", ""),
+    ):
+        yield Row("Subscribe, 512 B", gateway_figures[figure], direct_figures[figure], unit, goal)
 
 
 def memory(kafka):
@@ -147,6 +158,7 @@ def memory(kafka):
 
 def start(kafka):
     """From the start of the process to its ready line."""
+
     def seconds():
         with Gateway(kafka) as gateway:
             return {"ms": gateway.seconds_to_ready * 1000}
@@ -162,7 +174,11 @@ def newcomer(_):
     def first_event():
         command = ["subscribe", EVENT_TYPE, "--group", next(groups), "--max", "1"]
         began = time.monotonic()
-        subprocess.run([SIDEBUS, *command, "--endpoint", gateway.endpoint], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [SIDEBUS, *command, "--endpoint", gateway.endpoint],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         return {"ms": (time.monotonic() - began) * 1000}
 
     with Gateway(None) as gateway:
@@ -171,4 +187,6 @@ def newcomer(_):
     yield Row("First event of a new group, embedded", ours["ms"], None, "ms", "≤ 1000, aim 300")
 
 
-ALL = {row.__name__: row for row in (stream, embedded, unary, bulk, subscribe, memory, start, newcomer)}
+ALL = {
+    row.__name__: row for row in (stream, embedded, unary, bulk, subscribe, memory, start, newcomer)
+}

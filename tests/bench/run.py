@@ -1,7 +1,8 @@
 """Measures the gateway against its rivals in one run: ./dev bench [ROW...]
 
-Prints a table as Markdown and writes build/bench/results.json. Figures are ratios between programs that
-ran on the same machine in the same minutes; absolute numbers mean little elsewhere. Not a test.
+Prints a table as Markdown and writes build/bench/results.json. Figures are ratios between programs
+that ran on the same machine in the same minutes; absolute numbers mean little elsewhere. Not a
+test.
 """
 
 import argparse
@@ -62,12 +63,16 @@ def main():
     kafka = os.environ["SIDEBUS_TEST_KAFKA"]
 
     about = {
-        "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "version": subprocess.run([SIDEBUS, "version"], capture_output=True, text=True, check=True).stdout,
+        "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "version": subprocess.run(
+            [SIDEBUS, "version"], capture_output=True, text=True, check=True
+        ).stdout,
         "machine": machine(),
     }
-    print(f"{about['machine']['processors']} × {about['machine']['model']}, load {about['machine']['load_average_before']:.1f}\n")
-    print("| measured | Sidebus | rival | unit | Sidebus to rival | goal |\n|---|---:|---:|---|---:|---|")
+    here = about["machine"]
+    print(f"{here['processors']} × {here['model']}, load {here['load_average_before']:.1f}\n")
+    print("| measured | Sidebus | rival | unit | Sidebus to rival | goal |")
+    print("|---|---:|---:|---|---:|---|")
     measured = []
     for name in options.row or rows.ALL:
         for row in rows.ALL[name](kafka):
@@ -75,7 +80,9 @@ def main():
             print(line(row), flush=True)
 
     path = ROOT / "build/bench/results.json"
-    path.write_text(json.dumps(about | {"rows": [dataclasses.asdict(row) for row in measured]}, indent=2))
+    path.write_text(
+        json.dumps(about | {"rows": [dataclasses.asdict(row) for row in measured]}, indent=2)
+    )
     print(f"\nwrote {path.relative_to(ROOT)}", file=sys.stderr)
 
 
