@@ -232,14 +232,6 @@ class Loader {
 
 }  // namespace
 
-std::string ConfigProblem::ToString() const {
-  std::string text = source;
-  if (line > 0) text += fmt::format(":{}:{}", line, column);
-  if (!text.empty()) text += ": ";
-  if (!path.empty()) text += path + ": ";
-  return text + what;
-}
-
 ConfigReading ReadConfig(const ConfigSources& sources) { return Loader(sources).Run(); }
 
 absl::StatusOr<LoadedConfig> LoadConfig(const ConfigSources& sources) {
