@@ -29,10 +29,13 @@ absl::StatusOr<std::unique_ptr<Broker>> MakeBroker(const Config& config, const R
   options.publish_timeout = config.publish.timeout;
   options.max_event_bytes = config.limits.max_event_bytes;
   if (config.broker.kind == BrokerKind::kEmbedded) {
-    return EmbeddedBroker::Make(std::move(options), FullTopicsOf(router));
+    EmbeddedBrokerOptions embedded;
+    embedded.topics = FullTopicsOf(router);
+    embedded.kafka = std::move(options);
+    return EmbeddedBroker::Make(std::move(embedded));
   }
   options.bootstrap_servers = config.broker.bootstrap_servers;
-  return KafkaBroker::Make(std::move(options));
+  return std::make_unique<KafkaBroker>(std::move(options));
 }
 
 AdminServer::Options AdminOptions(const Address& address, bool probes_only) {
@@ -45,8 +48,8 @@ Gateway::Gateway(const Config& config)
     : config_(config),
       publish_budget_(ShareMemory(config.limits.memory).publish),
       subscribe_budget_(ShareMemory(config.limits.memory).subscribe),
-      health_(Health::Make({config.readiness, config.startup_require_broker}, Clock::Real(),
-                           timers_)),
+      health_(
+          Health::Make({config.readiness, config.startup_require_broker}, Clock::Real(), timers_)),
       publish_metrics_(metrics_),
       subscribe_metrics_(metrics_) {}
 
@@ -106,9 +109,9 @@ void Gateway::AddMetrics() {
                  {"grpc", RpcLibraryVersion()}})
       .Set(1);
   Gauge ready = metrics_.AddGauge("sidebus_ready", "1 if /readyz answers ok.");
-  Gauge connected = metrics_.AddGauge("sidebus_kafka_broker_connected",
-                                      "1 if a broker connection is up.",
-                                      {{"client", "producer"}, {"broker", "any"}});
+  Gauge connected =
+      metrics_.AddGauge("sidebus_kafka_broker_connected", "1 if a broker connection is up.",
+                        {{"client", "producer"}, {"broker", "any"}});
   const Labels publish = {{"part", "publish"}};
   const Labels subscribe = {{"part", "subscribe"}};
   constexpr std::string_view kUsed = "sidebus_memory_budget_used_bytes";

@@ -11,8 +11,8 @@
 
 namespace sidebus {
 
-// How `limits.memory` is shared out. No part borrows from another one: an application that publishes
-// before it acks must never find the publish part used up by its own deliveries.
+// How `limits.memory` is shared out. No part borrows from another one: an application that
+// publishes before it acks must never find the publish part used up by its own deliveries.
 struct MemoryShares {
   std::uint64_t publish = 0;       // 30 %
   std::uint64_t subscribe = 0;     // 50 %
