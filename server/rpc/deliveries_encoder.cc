@@ -28,11 +28,9 @@ std::size_t TextFieldSize(std::string_view text) {
 std::size_t NumberFieldSize(std::uint64_t value) { return value == 0 ? 0 : 1 + VarintSize(value); }
 
 struct Seconds {
-  explicit Seconds(SystemTime time) {
-    const auto proto = ToProto(time);
-    seconds = static_cast<std::uint64_t>(proto.seconds());
-    nanos = static_cast<std::uint64_t>(proto.nanos());
-  }
+  explicit Seconds(EventTime time)
+      : seconds(static_cast<std::uint64_t>(time.seconds)),
+        nanos(static_cast<std::uint64_t>(time.nanos)) {}
   std::size_t size() const { return NumberFieldSize(seconds) + NumberFieldSize(nanos); }
 
   std::uint64_t seconds;
@@ -112,7 +110,7 @@ class Writer {
     Tag(field, WireFormatLite::WIRETYPE_VARINT);
     at_ = CodedOutputStream::WriteVarint64ToArray(value, at_);
   }
-  void Time(int field, SystemTime time) {
+  void Time(int field, EventTime time) {
     const Seconds parts(time);
     Begin(field, parts.size());
     Number(google::protobuf::Timestamp::kSecondsFieldNumber, parts.seconds);

@@ -3,29 +3,17 @@
 #include <algorithm>
 #include <utility>
 
-#include "server/base/error.h"
 #include "server/rpc/rpc_status.h"
 
 namespace sidebus {
 
-absl::StatusOr<Event> EventFromProto(sidebus::v1::Event&& proto) {
+Event EventFromProto(sidebus::v1::Event&& proto) {
   Event event;
   event.id = std::move(*proto.mutable_id());
   event.type = std::move(*proto.mutable_type());
   event.source = std::move(*proto.mutable_source());
   event.subject = std::move(*proto.mutable_subject());
-  if (proto.has_time()) {
-    event.time = TimeFromProto(proto.time());
-    if (!event.time.has_value()) {
-      absl::Status error = MakeError(Reason::kEventInvalid,
-                                     "time is out of range: seconds and nanoseconds (0 to "
-                                     "999,999,999) from 1970 on",
-                                     {{std::string(error_key::kField), "time"},
-                                      {std::string(error_key::kOutcome), "not_written"}});
-      *proto.mutable_id() = std::move(event.id);
-      return error;
-    }
-  }
+  if (proto.has_time()) event.time.emplace(proto.time().seconds(), proto.time().nanos());
   if (proto.has_key()) event.key = std::move(*proto.mutable_key());
   event.content_type = std::move(*proto.mutable_content_type());
   if (proto.has_data()) event.data = std::move(*proto.mutable_data());
@@ -55,28 +43,14 @@ void AddTraceContext(const TraceContext& trace, Event& event) {
   }
 }
 
-ConvertedEvents::ConvertedEvents(google::protobuf::RepeatedPtrField<sidebus::v1::Event>& protos,
-                                 const TraceContext& trace) {
-  events_.reserve(static_cast<std::size_t>(protos.size()));
-  std::size_t index = 0;
+std::vector<Event> EventsFromProto(google::protobuf::RepeatedPtrField<sidebus::v1::Event>& protos,
+                                   const TraceContext& trace) {
+  std::vector<Event> events;
+  events.reserve(static_cast<std::size_t>(protos.size()));
   for (auto& proto : protos) {
-    auto event = EventFromProto(std::move(proto));
-    if (event.ok()) {
-      AddTraceContext(trace, *event);
-      events_.push_back(*std::move(event));
-    } else {
-      failed_.push_back({index, {std::move(*proto.mutable_id()), event.status(), {}}});
-    }
-    ++index;
+    AddTraceContext(trace, events.emplace_back(EventFromProto(std::move(proto))));
   }
-}
-
-std::vector<PublishResult> ConvertedEvents::Merge(std::vector<PublishResult> results) && {
-  for (Failed& failed : failed_) {
-    results.insert(results.begin() + static_cast<std::ptrdiff_t>(failed.index),
-                   std::move(failed.result));
-  }
-  return results;
+  return events;
 }
 
 void PositionToProto(const Position& position, sidebus::v1::Position& proto) {

@@ -8,6 +8,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "server/base/error.h"
+#include "server/rpc/event_conversions.h"
 #include "server/rpc/message_buffer.h"
 #include "server/rpc/publish_wait.h"
 
@@ -31,7 +32,7 @@ absl::Status NoMemory() {
 
 SteadyTime DeadlineOf(const ServerCall& call, const Clock& clock) {
   const auto left = call.TimeLeft();
-  return left.has_value() ? clock.Now() + *left : SteadyTime::max();
+  return left.has_value() ? clock.Now() + *left : SteadyTime{};
 }
 
 PublishService::PublishService(Publisher& publisher, MemoryBudget& budget,
@@ -41,14 +42,15 @@ PublishService::PublishService(Publisher& publisher, MemoryBudget& budget,
   const auto share = [&](std::uint64_t bytes) {
     return std::max<std::size_t>(1, budget.limit() / bytes / loops);
   };
-  slots_.assign(loops, ReadSlots({.slots = share(limits.max_request_bytes),
-                                  .max_waiting = share(lookahead_bytes),
-                                  .time_out = read_time_out}));
+  const ReadSlots::Options options{.slots = share(limits.max_request_bytes),
+                                   .max_waiting = share(lookahead_bytes),
+                                   .time_out = read_time_out};
+  for (std::size_t i = 0; i < loops; ++i) slots_.push_back(std::make_unique<ReadSlots>(options));
 }
 
 CallTask PublishService::Serve(CallRef call) {
   const SteadyTime deadline = DeadlineOf(*call, clock_);
-  ReadSlots& slots = slots_.at(call->loop().index());
+  ReadSlots& slots = *slots_.at(call->loop().index());
 
   const ReadSlots::Grant grant = co_await slots.Acquire(*call);
   if (grant != ReadSlots::Grant::kGranted) {
@@ -64,8 +66,7 @@ CallTask PublishService::Serve(CallRef call) {
     co_return;
   }
 
-  ConvertedEvents events;
-  auto batch = Admit(*call, message, deadline, events);
+  auto batch = Admit(*call, message, deadline);
   if (!batch.ok()) {
     ServerCall::Finish(std::move(call), batch.status());
     co_return;
@@ -76,14 +77,14 @@ CallTask PublishService::Serve(CallRef call) {
     ServerCall::Finish(std::move(call), absl::CancelledError());
     co_return;
   }
-  const auto answer = PublishResponseOf(std::move(events).Merge(*std::move(results)));
+  const auto answer = PublishResponseOf(*std::move(results));
   ServerCall::FinishWith(std::move(call), ToBuffer(answer));
 }
 
 // Ours while it is parsed; the publisher counts the events from then on.
 absl::StatusOr<PublishBatch> PublishService::Admit(const ServerCall& call,
-                                                   grpc::ByteBuffer& message, SteadyTime deadline,
-                                                   ConvertedEvents& events) const {
+                                                   grpc::ByteBuffer& message,
+                                                   SteadyTime deadline) const {
   const std::uint64_t bytes = message.Length();
   if (bytes > limits_.max_request_bytes) {
     return TooLarge("bytes", bytes, limits_.max_request_bytes);
@@ -102,9 +103,8 @@ absl::StatusOr<PublishBatch> PublishService::Admit(const ServerCall& call,
     return TooLarge("events", count, limits_.max_events_per_request);
   }
   const TraceContext trace{call.Metadata("traceparent"), call.Metadata("tracestate")};
-  events = ConvertedEvents(*request.mutable_events(), trace);
   PublishBatch batch;
-  batch.events = events.TakeEvents();
+  batch.events = EventsFromProto(*request.mutable_events(), trace);
   batch.topic = std::move(*request.mutable_topic());
   batch.deadline = deadline;
   return batch;

@@ -1,13 +1,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "server/base/clock.h"
 #include "server/base/memory_budget.h"
 #include "server/publish/publisher.h"
 #include "server/rpc/call_task.h"
-#include "server/rpc/event_conversions.h"
 #include "server/rpc/read_slots.h"
 #include "server/rpc/server_call.h"
 
@@ -20,7 +21,7 @@ struct RequestLimits {
   std::uint32_t max_events_per_request = 1000;
 };
 
-// The end of a call, on the steady clock; SteadyTime::max() without a deadline. To be called once,
+// The end of a call, on the steady clock; zero without a deadline. To be called once,
 // when the call arrives.
 SteadyTime DeadlineOf(const ServerCall& call, const Clock& clock);
 
@@ -45,13 +46,13 @@ class PublishService {
 
  private:
   absl::StatusOr<PublishBatch> Admit(const ServerCall& call, grpc::ByteBuffer& message,
-                                     SteadyTime deadline, ConvertedEvents& events) const;
+                                     SteadyTime deadline) const;
 
   Publisher& publisher_;
   MemoryBudget& budget_;
   const RequestLimits limits_;
   const Clock& clock_;
-  std::vector<ReadSlots> slots_;  // by loop
+  std::vector<std::unique_ptr<ReadSlots>> slots_;  // by loop
 };
 
 }  // namespace sidebus

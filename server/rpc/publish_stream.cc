@@ -3,33 +3,32 @@
 #include <algorithm>
 #include <utility>
 
+#include "server/rpc/event_conversions.h"
 #include "server/rpc/rpc_status.h"
 
 namespace sidebus {
 
-void PublishStreamState::Add(Publisher& publisher, std::uint64_t bytes, ConvertedEvents events,
+void PublishStreamState::Add(Publisher& publisher, std::uint64_t bytes, std::vector<Event> events,
                              SteadyTime deadline) {
-  PublishBatch to_publish{.events = events.TakeEvents(), .topic = topic, .deadline = deadline};
-  Batch batch{last_number_ + 1, to_publish.events.size() + events.failed(), bytes,
-              std::move(events)};
+  const Batch batch{last_number_ + 1, events.size(), bytes};
   last_number_ += batch.count;
   events_in_flight_ += batch.count;
   bytes_in_flight_ += bytes;
-  // The callback has the batch; when there are results at once it is gone, and so would be the
-  // batch: shared.
-  auto shared = std::make_shared<Batch>(std::move(batch));
-  auto results = publisher.Publish(std::move(to_publish),
-                                   [self = shared_from_this(), shared](Publisher::Results done) {
-                                     self->OnDone(std::move(*shared), std::move(done));
+  auto results = publisher.Publish({.events = std::move(events),
+                                    .topic = topic,
+                                    .deadline = deadline,
+                                    .want_positions = want_positions},
+                                   [self = shared_from_this(), batch](Publisher::Results done) {
+                                     self->OnDone(batch, std::move(done));
                                    });
-  if (results.has_value()) OnDone(std::move(*shared), *std::move(results));
+  if (results.has_value()) OnDone(batch, *std::move(results));
 }
 
 void PublishStreamState::OnDone(Batch batch, Publisher::Results results) {
   {
     MutexLock lock(mu_);
     if (closed_) return;
-    answered_.push_back({std::move(batch), std::move(results)});
+    answered_.push_back({batch, std::move(results)});
     if (answered_.size() > 1) return;  // it was notified, and has not looked yet
   }
   wake->Notify();
@@ -43,7 +42,7 @@ sidebus::v1::PublishAck PublishStreamState::TakeAck() {
   }
   std::ranges::sort(answered, {}, [](const Answered& a) { return a.batch.first; });
   sidebus::v1::PublishAck ack;
-  for (Answered& one : answered) {
+  for (const Answered& one : answered) {
     const Batch& batch = one.batch;
     events_in_ack_ += batch.count;
     bytes_in_ack_ += batch.bytes;
@@ -61,20 +60,19 @@ sidebus::v1::PublishAck PublishStreamState::TakeAck() {
   return ack;
 }
 
-void PublishStreamState::AddResults(Answered& answered, sidebus::v1::PublishAck& ack) const {
+void PublishStreamState::AddResults(const Answered& answered, sidebus::v1::PublishAck& ack) {
   std::uint64_t number = answered.batch.first;
-  for (const PublishResult& result :
-       std::move(answered.batch.events).Merge(std::move(answered.results))) {
+  for (const PublishResult& result : answered.results) {
     if (!result.error.ok()) {
-      auto& failure = *ack.add_failures();
-      failure.set_number(number);
-      *failure.mutable_error() = ToRpcStatus(result.error);
+      auto& added = *ack.add_failures();
+      added.set_number(number);
+      *added.mutable_error() = ToRpcStatus(result.error);
     }
-    if (want_positions && !result.positions.empty()) {
-      auto& positions = *ack.add_positions();
-      positions.set_number(number);
+    if (!result.positions.empty()) {
+      auto& added = *ack.add_positions();
+      added.set_number(number);
       for (const Position& position : result.positions) {
-        PositionToProto(position, *positions.add_positions());
+        PositionToProto(position, *added.add_positions());
       }
     }
     ++number;

@@ -8,7 +8,6 @@
 #include "server/base/mutex.h"
 #include "server/publish/publisher.h"
 #include "server/rpc/call_task.h"
-#include "server/rpc/event_conversions.h"
 #include "server/rpc/signal.h"
 #include "sidebus/v1/event_bus.pb.h"
 
@@ -28,7 +27,8 @@ class PublishStreamState : public std::enable_shared_from_this<PublishStreamStat
   explicit PublishStreamState(EventLoop& loop) : wake(std::make_shared<Signal>(loop)) {}
 
   // Hands the events to the publisher; they get the next numbers.
-  void Add(Publisher& publisher, std::uint64_t bytes, ConvertedEvents events, SteadyTime deadline);
+  void Add(Publisher& publisher, std::uint64_t bytes, std::vector<Event> events,
+           SteadyTime deadline);
 
   // Everything that is answered and not acked yet; no range: nothing is.
   sidebus::v1::PublishAck TakeAck();
@@ -55,7 +55,6 @@ class PublishStreamState : public std::enable_shared_from_this<PublishStreamStat
     std::uint64_t first = 0;
     std::uint64_t count = 0;
     std::uint64_t bytes = 0;
-    ConvertedEvents events;
   };
   struct Answered {
     Batch batch;
@@ -63,7 +62,7 @@ class PublishStreamState : public std::enable_shared_from_this<PublishStreamStat
   };
 
   void OnDone(Batch batch, Publisher::Results results);
-  void AddResults(Answered& answered, sidebus::v1::PublishAck& ack) const;
+  static void AddResults(const Answered& answered, sidebus::v1::PublishAck& ack);
 
   std::uint64_t last_number_ = 0;
   std::uint64_t events_in_flight_ = 0;

@@ -7,6 +7,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "server/base/error.h"
+#include "server/rpc/event_conversions.h"
 #include "server/rpc/message_buffer.h"
 #include "server/rpc/subscribe_conversions.h"
 
@@ -141,7 +142,7 @@ absl::Status PublishStreamService::HandleMessage(const ServerCall& call, SteadyT
   }
   if (count == 0) return absl::OkStatus();
   const TraceContext trace{call.Metadata("traceparent"), call.Metadata("tracestate")};
-  stream.Add(publisher_, bytes, ConvertedEvents(*request.mutable_events(), trace), deadline);
+  stream.Add(publisher_, bytes, EventsFromProto(*request.mutable_events(), trace), deadline);
   return absl::OkStatus();
 }
 
