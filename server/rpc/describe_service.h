@@ -12,7 +12,7 @@
 #include "server/rpc/publish_service.h"
 #include "server/rpc/server_call.h"
 #include "server/rpc/stream_group.h"
-#include "server/subscribe/live_subscriptions.h"
+#include "server/subscribe/subscriber.h"
 #include "sidebus/v1/event_bus.pb.h"
 
 namespace sidebus {

@@ -8,7 +8,6 @@
 #include "server/rpc/health_service.h"
 #include "server/rpc/publish_service.h"
 #include "server/rpc/reflection_service.h"
-#include "server/rpc/subscribe_service.h"
 
 namespace sidebus {
 namespace {
@@ -63,7 +62,7 @@ RpcServer::Impl::Impl(RpcServerOptions options, RpcBackends backends)
                options_.read_time_out, backends.clock),
       publish_stream_(backends.publisher, backends.publish_budget, options_.description.requests,
                       options_.publish_streams, drain_, backends.clock),
-      subscribe_(backends.subscriptions, options_.max_subscribe_streams),
+      subscribe_(std::move(backends.subscribe), options_.max_subscribe_streams),
       describe_(options_.description, std::move(backends.router), std::move(backends.condition),
                 drain_, backends.clock),
       reflection_({kEventBus, kHealth, kReflection}),

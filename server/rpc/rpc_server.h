@@ -12,7 +12,7 @@
 #include "server/rpc/describe_service.h"
 #include "server/rpc/listening_socket.h"
 #include "server/rpc/publish_stream_service.h"
-#include "server/subscribe/live_subscriptions.h"
+#include "server/rpc/subscribe_service.h"
 
 namespace sidebus {
 
@@ -30,7 +30,7 @@ struct RpcServerOptions {
 // What the gateway serves.
 struct RpcBackends {
   Publisher& publisher;
-  LiveSubscriptions& subscriptions;
+  OpenSubscriber subscribe;      // LiveSubscriptions::Open()
   MemoryBudget& publish_budget;  // the publisher's
   RouterProvider router;
   ConditionProvider condition;

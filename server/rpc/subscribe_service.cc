@@ -144,7 +144,7 @@ absl::Status SubscribeService::Open(grpc::ByteBuffer& message, Stream& stream) {
   if (!start.ok()) return start.status();
   auto settle = SettleFromProto(std::move(request));
   if (!settle.ok()) return settle.status();
-  auto subscriber = subscriptions_.Open(*std::move(start), stream);
+  auto subscriber = open_(*std::move(start), stream);
   if (!subscriber.ok()) return subscriber.status();
   stream.subscriber = *std::move(subscriber);
   if (!IsEmpty(*settle)) stream.subscriber->Handle(*std::move(settle));

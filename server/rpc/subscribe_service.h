@@ -2,13 +2,20 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <utility>
 
+#include "absl/status/statusor.h"
 #include "server/rpc/call_task.h"
 #include "server/rpc/server_call.h"
-#include "server/subscribe/live_subscriptions.h"
+#include "server/subscribe/subscriber.h"
 
 namespace sidebus {
+
+// LiveSubscriptions::Open(), as far as streams need it.
+using OpenSubscriber =
+    std::function<absl::StatusOr<std::unique_ptr<Subscriber>>(SubscribeStart, StreamSink&)>;
 
 // The method Subscribe: turns messages into calls on a Subscriber, and what it has into messages.
 //
@@ -24,8 +31,8 @@ namespace sidebus {
 // Ownership: outlives the loops. Thread safety: Serve() is called on the loops' threads.
 class SubscribeService {
  public:
-  SubscribeService(LiveSubscriptions& subscriptions, std::uint32_t max_streams)
-      : subscriptions_(subscriptions), max_streams_(max_streams) {}
+  SubscribeService(OpenSubscriber open, std::uint32_t max_streams)
+      : open_(std::move(open)), max_streams_(max_streams) {}
 
   CallTask Serve(CallRef call);
 
@@ -36,7 +43,7 @@ class SubscribeService {
   static CallTask ReadRequests(CallRef call, std::shared_ptr<Stream> stream);
   static absl::Status HandleRequest(grpc::ByteBuffer& message, Stream& stream);
 
-  LiveSubscriptions& subscriptions_;
+  const OpenSubscriber open_;
   const std::uint32_t max_streams_;
   std::atomic<std::uint32_t> streams_{0};  // those that have not started yet too
 };
