@@ -17,8 +17,8 @@ using ::testing::IsEmpty;
 using ::testing::MatchesRegex;
 
 // Runs one verb and keeps what it wrote.
-struct Run {
-  explicit Run(std::vector<const char*> arguments) {
+struct Command {
+  explicit Command(std::vector<const char*> arguments) {
     arguments.insert(arguments.begin(), "config");
     const ConfigCommandContext context{{}, {}, out_stream, err_stream};
     code = RunConfigCommand(static_cast<int>(arguments.size()), arguments.data(), context);
@@ -36,7 +36,7 @@ struct Run {
 const std::string kExample = std::string(SIDEBUS_SOURCE_DIR) + "/deploy/config.example.yaml";
 
 TEST(ConfigCheckTest, TheExampleIsOk) {
-  const Run run({"check", "--config", kExample.c_str()});
+  const Command run({"check", "--config", kExample.c_str()});
 
   EXPECT_EQ(run.code, 0);
   EXPECT_THAT(run.out,
@@ -48,7 +48,7 @@ TEST(ConfigCheckTest, ProblemsGoToStandardErrorWithExitCodeOne) {
   const ConfigFiles files;
   const std::string file = files.Write("c.yaml", "broker: {kind: embedded}\nsorce: /x\nlogg: 1\n");
 
-  const Run run({"check", "--config", file.c_str()});
+  const Command run({"check", "--config", file.c_str()});
 
   EXPECT_EQ(run.code, 1);
   EXPECT_THAT(run.out, IsEmpty());
@@ -60,20 +60,22 @@ TEST(ConfigCheckTest, ProblemsGoToStandardErrorWithExitCodeOne) {
 
 TEST(ConfigCheckTest, ProblemsAsJson) {
   const ConfigFiles files;
-  const std::string file = files.Write("c.yaml", "broker: {kind: embedded}\nsorce: /x\n");
+  const std::string file = files.Write(
+      "c.yaml", "broker: {kind: embedded}\nsorce: /x\nproducer_config: {order.created: {}}\n");
 
-  const Run run({"check", "--config", file.c_str(), "--output", "json"});
+  const Command run({"check", "--config", file.c_str(), "--output", "json"});
 
   EXPECT_EQ(run.code, 1);
+  EXPECT_THAT(run.err, IsEmpty());
   const auto json = nlohmann::json::parse(run.out);
-  EXPECT_EQ(json["ok"], false);
-  EXPECT_EQ(json["problems"][0]["line"], 2);
-  EXPECT_EQ(json["problems"][0]["path"], "sorce");
-  EXPECT_EQ(json["warnings"][0]["path"], "producer_config");
+  EXPECT_EQ(json.at("ok"), false);
+  EXPECT_EQ(json.at("problems").at(0).at("line"), 2);
+  EXPECT_EQ(json.at("problems").at(0).at("path"), "sorce");
+  EXPECT_EQ(json.at("warnings").at(0).at("path"), "producer_config.order.created");
 }
 
 TEST(ConfigPrintTest, ShowsValuesWithTheirOrigin) {
-  const Run run({"print", "--config", kExample.c_str(), "--log-level", "debug"});
+  const Command run({"print", "--config", kExample.c_str(), "--log-level", "debug"});
 
   EXPECT_EQ(run.code, 0);
   EXPECT_THAT(run.out, HasSubstr("level: debug  # flag --log-level\n"));
@@ -82,38 +84,42 @@ TEST(ConfigPrintTest, ShowsValuesWithTheirOrigin) {
 }
 
 TEST(ConfigPrintTest, AsJson) {
-  const Run run({"print", "--listen", "127.0.0.1:1", "--listen", "127.0.0.1:2", "--broker",
-                 "embedded", "--output", "json"});
+  const Command run({"print", "--listen", "127.0.0.1:1", "--listen", "127.0.0.1:2", "--broker",
+                     "embedded", "--output", "json"});
 
   ASSERT_EQ(run.code, 0);
   const auto json = nlohmann::json::parse(run.out);
-  EXPECT_EQ(json["config"]["listen"][1]["address"], "127.0.0.1:2");
-  EXPECT_EQ(json["config"]["subscribe"]["max_window"]["bytes"], "16MiB");
-  EXPECT_EQ(json["config"]["limits"]["max_streams"], 256);
-  EXPECT_EQ(json["origins"]["broker.kind"], "flag --broker");
+  EXPECT_EQ(json.at("config").at("listen").at(1).at("address"), "127.0.0.1:2");
+  EXPECT_EQ(json.at("config").at("subscribe").at("max_window").at("bytes"), "16MiB");
+  EXPECT_EQ(json.at("config").at("limits").at("max_streams"), 256);
+  EXPECT_EQ(json.at("origins")["broker.kind"], "flag --broker");
 }
 
 TEST(ConfigSchemaTest, IsJsonThatRefusesUnknownKeys) {
-  const Run run({"schema"});
+  const Command run({"schema"});
 
   ASSERT_EQ(run.code, 0);
   const auto schema = nlohmann::json::parse(run.out);
-  EXPECT_EQ(schema["additionalProperties"], false);
-  EXPECT_EQ(schema["properties"]["subscribe"]["properties"]["window"]["additionalProperties"],
+  EXPECT_EQ(schema.at("additionalProperties"), false);
+  EXPECT_EQ(schema.at("properties")
+                .at("subscribe")
+                .at("properties")
+                .at("window")
+                .at("additionalProperties"),
             false);
-  EXPECT_EQ(schema["properties"]["log"]["properties"]["level"]["default"], "info");
-  EXPECT_TRUE(schema["properties"]["access"].contains("not"));
+  EXPECT_EQ(schema.at("properties").at("log").at("properties").at("level").at("default"), "info");
+  EXPECT_TRUE(schema.at("properties").at("access").contains("not"));
 }
 
 TEST(ConfigUsageTest, AWrongFlagOrVerbIsExitCodeTwo) {
-  EXPECT_EQ(Run({"check", "--bogus"}).code, 2);
-  EXPECT_EQ(Run({"chek"}).code, 2);
-  EXPECT_EQ(Run({}).code, 2);
+  EXPECT_EQ(Command({"check", "--bogus"}).code, 2);
+  EXPECT_EQ(Command({"chek"}).code, 2);
+  EXPECT_EQ(Command({}).code, 2);
 }
 
 TEST(ConfigUsageTest, HelpOfEveryVerbHasAnExample) {
   for (const char* verb : {"check", "print", "schema"}) {
-    const Run run({verb, "--help"});
+    const Command run({verb, "--help"});
     EXPECT_EQ(run.code, 0);
     EXPECT_THAT(run.out, HasSubstr(std::string("sidebus config ") + verb));
   }

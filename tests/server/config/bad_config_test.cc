@@ -22,6 +22,8 @@ struct BadCase {
   std::string path;  // of the key that is wrong
   std::string what;  // part of the message
   int line = 2;
+
+  friend void PrintTo(const BadCase& bad, std::ostream* out) { *out << bad.text; }
 };
 
 class BadConfigTest : public ::testing::TestWithParam<BadCase> {};
@@ -48,7 +50,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"Control", "source: a\x01", "", "byte 0x01"},
         BadCase{"NotUtf8", "source: \xC0\x80", "", "byte 0xC0"},
         BadCase{"Tab", "log:\n\tlevel: info", "", "a tab in the indentation", 3},
-        BadCase{"Syntax", "source: [", "", "is no YAML or JSON", 3},
+        BadCase{"Syntax", "source: [", "", "is no YAML or JSON"},
         BadCase{"TwoDocuments", "---\nsource: /x", "", "more than one document", 0},
         BadCase{"Duplicate", "source: /a\nsource: /b", "source", "the first is in line 2", 3},
         BadCase{"DuplicateInFlow", "log: {level: info, level: info}", "log.level", "duplicate key"},
