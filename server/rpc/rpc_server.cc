@@ -121,4 +121,6 @@ void RpcServer::Shutdown(SteadyTime deadline) {
   impl_->servers_.clear();
 }
 
+std::string RpcLibraryVersion() { return grpc::Version(); }
+
 }  // namespace sidebus
