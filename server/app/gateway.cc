@@ -1,6 +1,7 @@
 #include "server/app/gateway.h"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 #include "fmt/format.h"
@@ -22,6 +23,8 @@ using std::chrono::seconds;
 constexpr Duration kFlushTime = seconds(3);
 // What is kept of that for the last answers to reach their clients.
 constexpr Duration kAnswerTime = milliseconds(500);
+
+constexpr char kStopping[] = "the gateway is stopping";
 
 absl::StatusOr<std::unique_ptr<Broker>> MakeBroker(const Config& config, const Router& router) {
   KafkaBrokerOptions options;
@@ -89,13 +92,17 @@ absl::Status Gateway::StartParts() {
   subscriptions_ = std::make_unique<LiveSubscriptions>(SubscribeOptionsOf(config_), router_,
                                                        *broker_, subscribe_budget_, Clock::Real(),
                                                        timers_, subscribe_metrics_);
-  auto rpc = RpcServer::Start(RpcServerOptionsOf(config_), *publisher_, *subscriptions_, router_,
-                              *producer_, publish_budget_, timers_, metrics_);
-  if (!rpc.ok()) return rpc.status();
-  rpc_ = *std::move(rpc);
+  rpc_ = std::make_unique<RpcServer>(
+      RpcServerOptionsOf(config_),
+      RpcBackends{*publisher_, *subscriptions_, publish_budget_, [this] { return router_; },
+                  [this] { return producer_->condition(); }, Clock::Real(), metrics_});
+  auto addresses = rpc_->Start();
+  if (!addresses.ok()) return addresses.status();
+  addresses_ = *std::move(addresses);
 
   AddMetrics();
   health_->SetListening();
+  rpc_->SetServing(true);
   return absl::OkStatus();
 }
 
@@ -135,14 +142,14 @@ void Gateway::AddMetrics() {
 std::string Gateway::ReadyLine() const {
   const std::string bootstrap = broker_->bootstrap_servers();
   return fmt::format("sidebus {} is ready: API {}; admin {}; broker {}{}{}; {} event types",
-                     kVersion, fmt::join(rpc_->addresses(), ", "), admin_->address(),
+                     kVersion, fmt::join(addresses_, ", "), admin_->address(),
                      broker_->kind(), bootstrap.empty() ? "" : " at ", bootstrap,
                      router_->event_types().size());
 }
 
 std::size_t Gateway::Stop(Signals& signals) {
   const SteadyTime end = Clock::Real().Now() + config_.shutdown_grace;
-  rpc_->BeginDrain();
+  rpc_->BeginDrain(config_.shutdown_grace, kStopping);
   SettleHeld(signals, end - kFlushTime);
   const std::size_t lost = FlushPublished(signals, end - kAnswerTime);
   rpc_->Shutdown(std::max(end, Clock::Real().Now() + kAnswerTime));
@@ -156,7 +163,7 @@ void Gateway::SettleHeld(Signals& signals, SteadyTime until) {
   const Duration grace = std::max<Duration>(until - Clock::Real().Now(), Duration(0));
   Log(LogLevel::kInfo, "stopping: no new deliveries, held ones may settle",
       {{"held", subscriptions_->held()}, {"streams", subscriptions_->streams()}});
-  subscriptions_->Drain(grace, "the gateway is stopping",
+  subscriptions_->Drain(grace, kStopping,
                         [drained, unsettled](std::size_t never_settled) {
                           *unsettled = never_settled;
                           drained->Raise();

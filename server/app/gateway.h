@@ -52,6 +52,7 @@ class Gateway {
   const Config config_;
   bool cut_short_ = false;  // a second signal came
   std::size_t unsettled_ = 0;
+  std::vector<std::string> addresses_;
 
   // Each may use those above it; they are destroyed from the bottom up.
   Metrics metrics_;

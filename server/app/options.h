@@ -7,6 +7,7 @@
 #include "server/config/config.h"
 #include "server/publish/publisher.h"
 #include "server/routing/router.h"
+#include "server/rpc/rpc_server.h"
 #include "server/subscribe/live_subscriptions.h"
 
 namespace sidebus {
@@ -22,6 +23,7 @@ MemoryShares ShareMemory(std::uint64_t total);
 
 PublisherOptions PublisherOptionsOf(const Config& config);
 SubscribeOptions SubscribeOptionsOf(const Config& config);
+RpcServerOptions RpcServerOptionsOf(const Config& config);
 
 // Every topic of the producer config, with prefix, once.
 std::vector<std::string> FullTopicsOf(const Router& router);

@@ -86,7 +86,7 @@ class Loader {
     }
     if (file_.empty()) return;
     const auto tree = ReadTree(file_);
-    file_is_read_ = tree.has_value();
+    file_is_read_ = tree && tree->kind == ConfigNode::Kind::kMap;
     if (tree) ConfigReader(file_, sources_.is_kafka_property, draft_).ReadFile(*tree);
   }
 

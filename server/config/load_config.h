@@ -15,15 +15,15 @@ namespace sidebus {
 
 // What the flags of `sidebus serve` say; absent: not given.
 struct ConfigOverrides {
-  std::vector<std::string> listen;                  // --listen, repeated; replaces the file's list
-  std::optional<std::string> admin;                 // --admin
-  std::optional<std::string> admin_api;             // --admin-api
-  std::optional<std::string> broker;                // --broker
-  std::optional<std::string> bootstrap_servers;     // --bootstrap-servers a:9092,b:9092
-  std::optional<std::string> producer_config_file;  // --producer-config
-  std::optional<std::string> topic_prefix;          // --topic-prefix
-  std::optional<std::string> schema_registry_url;   // --schema-registry-url
-  std::optional<std::string> log_level;             // --log-level
+  std::vector<std::string> listen = {};       // --listen, repeated; replaces the file's list
+  std::optional<std::string> admin = {};      // --admin
+  std::optional<std::string> admin_api = {};  // --admin-api
+  std::optional<std::string> broker = {};     // --broker
+  std::optional<std::string> bootstrap_servers = {};     // --bootstrap-servers a:9092,b:9092
+  std::optional<std::string> producer_config_file = {};  // --producer-config
+  std::optional<std::string> topic_prefix = {};          // --topic-prefix
+  std::optional<std::string> schema_registry_url = {};   // --schema-registry-url
+  std::optional<std::string> log_level = {};             // --log-level
 };
 
 // Where the configuration comes from. Later ones win: defaults, environment, file, flags.

@@ -50,6 +50,7 @@ void Join::TakeSlots(EventState& event, std::size_t count) {
 void Join::Open() {
   std::uint64_t bytes = 0;
   for (Slot& slot : std::span(slots_).first(used_slots_)) {
+    slot.join = this;
     slot.taken_bytes = slot.Footprint();
     bytes += slot.taken_bytes;
   }

@@ -28,8 +28,9 @@ struct PublishResult {
 struct PublishBatch {
   std::vector<Event> events;
   std::string topic;  // without prefix; empty: every enabled route of each event's type
-  SteadyTime
-      deadline{};  // when the client wants its answer; the publisher answers a little earlier
+  // When the client wants its answer; it gets it a little earlier. Zero: only the time-out counts.
+  SteadyTime deadline{};
+  bool want_positions = true;  // false leaves the results' positions empty
 };
 
 struct PublisherOptions {

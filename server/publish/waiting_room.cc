@@ -40,13 +40,21 @@ absl::Status WaitingRoom::Enter(Join& join, std::size_t event) {
 
 bool WaitingRoom::Leave(Join& join, const absl::Status& error) {
   bool answers = false;
-  MutexLock lock(mu_);
-  for (std::size_t event = 0; event < join.events().size(); ++event) {
-    const auto place = join.events()[event].waiting;
-    if (!place.has_value()) continue;
-    answers = join.Fail(event, error) || answers;
-    TakeOut(*place);
+  bool held_back_others = false;
+  std::vector<Ended> ended;
+  {
+    MutexLock lock(mu_);
+    for (std::size_t event = 0; event < join.events().size(); ++event) {
+      const auto place = join.events()[event].waiting;
+      if (!place.has_value()) continue;
+      // An event of one topic held back only what waits for that topic itself.
+      held_back_others = held_back_others || SlotsOf(**place).size() > 1;
+      answers = join.Fail(event, error) || answers;
+      TakeOut(*place);
+    }
+    if (held_back_others) PassOn(ended);
   }
+  Answer(ended);
   return answers;
 }
 
@@ -54,22 +62,26 @@ void WaitingRoom::OnReadinessChanged() {
   std::vector<Ended> ended;
   {
     MutexLock lock(mu_);
-    ++pass_;
-    for (auto place = line_.begin(); place != line_.end();) {
-      const auto here = place++;
-      const std::span<Slot> slots = SlotsOf(*here);
-      const bool held = std::any_of(slots.begin(), slots.end(), [pass = pass_](const Slot& slot) {
-        return slot.lane->held_in_pass == pass;
-      });
-      const Next next = held ? Next::kStays : NextOf(*here);
-      if (next == Next::kStays) {
-        for (Slot& slot : slots) slot.lane->held_in_pass = pass_;
-      } else {
-        HandOn(here, next, ended);
-      }
-    }
+    PassOn(ended);
   }
   Answer(ended);
+}
+
+void WaitingRoom::PassOn(std::vector<Ended>& ended) {
+  ++pass_;
+  for (auto place = line_.begin(); place != line_.end();) {
+    const auto here = place++;
+    const std::span<Slot> slots = SlotsOf(*here);
+    const bool held = std::any_of(slots.begin(), slots.end(), [pass = pass_](const Slot& slot) {
+      return slot.lane->held_in_pass == pass;
+    });
+    const Next next = held ? Next::kStays : NextOf(*here);
+    if (next == Next::kStays) {
+      for (Slot& slot : slots) slot.lane->held_in_pass = pass_;
+    } else {
+      HandOn(here, next, ended);
+    }
+  }
 }
 
 void WaitingRoom::Close() {

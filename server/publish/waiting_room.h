@@ -37,8 +37,8 @@ class WaitingRoom {
   // DRAINING after Close(): the event is not taken, and stays the caller's to fail.
   absl::Status Enter(Join& join, std::size_t event);
 
-  // Takes the events of this call out and fails them with `error`. True: that was all that the call
-  // was waiting for, and the caller answers it.
+  // Takes the events of this call out and fails them with `error`; those that they held back go on.
+  // True: that was all that the call was waiting for, and the caller answers it.
   bool Leave(Join& join, const absl::Status& error);
 
   // Hands on what can go. Answers the calls that this completes.
@@ -62,6 +62,8 @@ class WaitingRoom {
   enum class Next : std::uint8_t { kStays, kProduce, kMissing };
 
   Next NextOf(const WaitingEvent& waiting) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Goes along the line once and hands on what can go.
+  void PassOn(std::vector<Ended>& ended) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void TakeOut(Line::iterator place) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void HandOn(Line::iterator place, Next next, std::vector<Ended>& ended)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -120,4 +120,6 @@ void RpcServer::Shutdown(SteadyTime deadline) {
   impl_->servers_.clear();
 }
 
+std::string RpcLibraryVersion() { return grpc::Version(); }
+
 }  // namespace sidebus

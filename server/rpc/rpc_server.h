@@ -27,6 +27,9 @@ struct RpcServerOptions {
   bool reflection = false;
 };
 
+// gRPC's version, for example "1.51.1".
+std::string RpcLibraryVersion();
+
 // What the gateway serves.
 struct RpcBackends {
   Publisher& publisher;

@@ -129,6 +129,8 @@ std::vector<Setting> CommonSettings(const KafkaBrokerOptions& options) {
 
 }  // namespace
 
+std::string KafkaLibraryVersion() { return rd_kafka_version_str(); }
+
 bool IsKnownProperty(std::string_view name) {
   const std::string terminated(name);
   static const KafkaConf* const conf = new KafkaConf(rd_kafka_conf_new());

@@ -31,6 +31,9 @@ struct KafkaBrokerOptions {
   bool offsets_by_time = true;
 };
 
+// librdkafka's version, for example "2.15.1".
+std::string KafkaLibraryVersion();
+
 // Whether librdkafka has a property of this name, for a client or for a topic.
 bool IsKnownProperty(std::string_view name);
 
