@@ -15,16 +15,6 @@ absl::Status DeliveryTimeout() {
 
 }  // namespace
 
-void PublishServices::TakeBytes(std::uint64_t bytes) {
-  budget.Take(bytes);
-  bytes_in_flight.fetch_add(bytes, std::memory_order_relaxed);
-}
-
-void PublishServices::ReturnBytes(std::uint64_t bytes) {
-  budget.Return(bytes);
-  bytes_in_flight.fetch_sub(bytes, std::memory_order_relaxed);
-}
-
 void Slot::OnReport(const DeliveryReport& report) { join->OnReport(*this, report); }
 
 std::uint64_t Slot::Footprint() const {

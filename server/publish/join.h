@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <list>
@@ -12,12 +11,11 @@
 
 #include "absl/status/status.h"
 #include "server/base/clock.h"
-#include "server/base/memory_budget.h"
 #include "server/base/mutex.h"
 #include "server/broker/producer.h"
-#include "server/metrics/publish_metrics.h"
 #include "server/publish/outcome.h"
 #include "server/publish/plan.h"
+#include "server/publish/publish_services.h"
 #include "server/publish/publisher.h"
 
 namespace sidebus {
@@ -28,19 +26,6 @@ class Join;
 struct WaitingEvent {
   Join* join = nullptr;
   std::size_t event = 0;
-};
-
-// What calls share: where their memory is accounted and their outcomes counted.
-struct PublishServices {
-  MemoryBudget& budget;
-  const Clock& clock;
-  Timers& timers;
-  PublishMetrics& metrics;
-  std::atomic<std::size_t> events_in_flight{0};   // handed on, their call not answered
-  std::atomic<std::uint64_t> bytes_in_flight{0};  // of records that are not freed
-
-  void TakeBytes(std::uint64_t bytes);
-  void ReturnBytes(std::uint64_t bytes);
 };
 
 // One event on one route: the record, owned from encoding to the delivery report, and its fate.
