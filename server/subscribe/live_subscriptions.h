@@ -30,6 +30,7 @@ struct SubscribeOptions {
   std::uint32_t max_streams = 256;
   std::uint32_t max_subscriptions = 32;
   std::uint32_t max_broadcast_streams = 16;
+  std::uint64_t jitter_seed = 1;  // of the backoffs' jitter
 };
 
 // The subscriptions of this process, one per group: opens streams, closes and lingers

@@ -1,0 +1,121 @@
+#include "server/metrics/subscribe_metrics.h"
+
+namespace sidebus {
+
+std::string SubscribeMetrics::GroupLabel(std::string_view group) {
+  if (group.empty()) return "_broadcast";
+  MutexLock lock(mu_);
+  if (groups_.contains(group)) return std::string(group);
+  if (groups_.size() >= max_groups_) return "_other";
+  groups_.emplace(group);
+  return std::string(group);
+}
+
+GroupMetrics SubscribeMetrics::ForGroup(const std::string& group_label) {
+  const Labels group = {{"group", group_label}};
+  const auto with = [&](std::string_view name, std::string_view value) {
+    Labels labels = group;
+    labels.emplace_back(name, value);
+    return labels;
+  };
+  const auto gauge = [&](std::string_view name, std::string_view help) {
+    return metrics_.AddGauge(name, help, group);
+  };
+  constexpr std::string_view kPaused = "sidebus_paused_partitions";
+  constexpr std::string_view kPausedHelp = "Partitions that are not delivered, by reason.";
+  constexpr std::string_view kRebalances = "sidebus_rebalances_total";
+  constexpr std::string_view kRebalancesHelp = "Partitions assigned to and taken from the group.";
+  constexpr std::string_view kCommits = "sidebus_offset_commits_total";
+  constexpr std::string_view kCommitsHelp = "Commits of positions, by result.";
+
+  GroupMetrics result;
+  result.subscriptions = gauge("sidebus_subscriptions", "Live subscriptions.");
+  result.streams = gauge("sidebus_subscribe_streams", "Attached Subscribe streams.");
+  result.held_back_keys =
+      gauge("sidebus_held_back_keys", "Keys waiting behind a retried or halted event.");
+  result.unsettled_events =
+      gauge("sidebus_unsettled_events", "Events delivered or buffered and not settled.");
+  result.unsettled_bytes =
+      gauge("sidebus_unsettled_bytes", "Bytes of events delivered or buffered and not settled.");
+  result.oldest_unsettled =
+      gauge("sidebus_oldest_unsettled_age_seconds", "Age of the oldest unsettled event.");
+  result.paused_lane_share = metrics_.AddGauge(kPaused, kPausedHelp, with("reason", "lane_share"));
+  result.paused_memory = metrics_.AddGauge(kPaused, kPausedHelp, with("reason", "memory"));
+  result.last_commit =
+      gauge("sidebus_last_commit_timestamp_seconds", "Time of the last successful commit.");
+  result.interruptions = metrics_.AddCounter("sidebus_interruptions_total",
+                                             "Deliveries whose holder vanished.", group);
+  result.assigned = metrics_.AddCounter(kRebalances, kRebalancesHelp, with("kind", "assign"));
+  result.revoked = metrics_.AddCounter(kRebalances, kRebalancesHelp, with("kind", "revoke"));
+  result.lost = metrics_.AddCounter(kRebalances, kRebalancesHelp, with("kind", "lost"));
+  result.commits_ok = metrics_.AddCounter(kCommits, kCommitsHelp, with("result", "ok"));
+  result.commits_failed = metrics_.AddCounter(kCommits, kCommitsHelp, with("result", "error"));
+  // ConsumerStats has one figure for the group.
+  result.lost_to_retention = metrics_.AddCounter("sidebus_events_lost_to_retention_total",
+                                                 "Positions that retention overtook.",
+                                                 with("topic", ""));
+  return result;
+}
+
+DeliveredTypeMetrics SubscribeMetrics::ForType(const std::string& group_label,
+                                               std::string_view event_type) {
+  const Labels type = {{"event_type", std::string(event_type)}, {"group", group_label}};
+  const auto counter = [&](std::string_view metric, std::string_view help, std::string_view label,
+                           std::string_view value) {
+    Labels labels = type;
+    labels.emplace_back(label, value);
+    return metrics_.AddCounter(metric, help, labels);
+  };
+  const auto delivered = [&](std::string_view redelivery) {
+    return counter("sidebus_deliveries_total", "Events handed to a stream.", "redelivery",
+                   redelivery);
+  };
+  const auto settled = [&](std::string_view result) {
+    return counter("sidebus_settled_events_total", "Events settled, by result.", "result", result);
+  };
+  const auto returned = [&](std::string_view why) {
+    return counter("sidebus_returned_deliveries_total", "Deliveries that came back unsettled.",
+                   "why", why);
+  };
+
+  DeliveredTypeMetrics result;
+  result.first_deliveries = delivered("false");
+  result.redeliveries = delivered("true");
+  result.settled_ack = settled("ack");
+  result.settled_reject = settled("reject");
+  result.settled_skip = settled("skip");
+  result.settled_exhausted = settled("exhausted");
+  result.settled_unwanted = settled("unwanted");
+  result.unwanted =
+      metrics_.AddCounter("sidebus_unwanted_events_total",
+                          "Events settled because no stream of the group names the type.", type);
+  result.returned_nack = returned("nack");
+  result.returned_lease = returned("lease");
+  result.returned_stream_gone = returned("stream_gone");
+  result.returned_revoked = returned("revoked");
+  result.processing = metrics_.AddHistogram("sidebus_processing_duration_seconds",
+                                            "Delivery to ack.", buckets::kAge, type);
+  result.age = metrics_.AddHistogram("sidebus_event_age_seconds",
+                                     "Record timestamp to first delivery.", buckets::kAge, type);
+  return result;
+}
+
+ConsumedTopicMetrics SubscribeMetrics::ForTopic(const std::string& group_label,
+                                                std::string_view topic) {
+  const Labels labels = {{"group", group_label}, {"topic", std::string(topic)}};
+  ConsumedTopicMetrics result;
+  result.lag_events =
+      metrics_.AddGauge("sidebus_consumer_lag_events",
+                        "End offset less ack floor, over assigned partitions.", labels);
+  result.assigned_partitions = metrics_.AddGauge(
+      "sidebus_assigned_partitions", "Partitions assigned to this process.", labels);
+  return result;
+}
+
+Counter SubscribeMetrics::Undecodable(std::string_view topic, std::string_view reason) {
+  return metrics_.AddCounter("sidebus_undecodable_records_total",
+                             "Records that could not be decoded.",
+                             {{"topic", std::string(topic)}, {"reason", std::string(reason)}});
+}
+
+}  // namespace sidebus

@@ -1,0 +1,108 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "server/base/clock.h"
+#include "server/broker/consumer.h"
+#include "server/event/event.h"
+#include "server/subscribe/intrusive_list.h"
+
+namespace sidebus {
+
+struct Lane;
+struct PartitionBuffer;
+struct StreamState;
+struct TypeQueue;
+struct BufferedRecord;
+
+// What becomes of a record is in DeliveryBook's table. Gone and settled records are not kept.
+enum class RecordState : std::uint8_t {
+  kReady,    // may be handed out as soon as it is first in its lane
+  kHeld,     // a stream has it
+  kWaiting,  // for its backoff
+  kHalted,   // until an operator or its last holder settles it
+};
+
+// A record that was taken from the consumer and is not settled.
+//
+// Ownership: RecordPool. Linked into its partition always; into its lane from arrival to the end;
+// and into at most one *place*: the type's queue (ready and first in its lane), or one of its
+// holder's lists (held).
+struct BufferedRecord {
+  DeliveryTag tag;
+  std::int64_t offset = -1;
+  SystemTime broker_time{};
+  std::uint64_t number = 0;            // of arrival in this subscription; breaks ties
+  std::shared_ptr<const Event> event;  // null: could not be decoded
+  std::uint64_t bytes = 0;             // counts against windows
+  std::uint64_t cost = 0;              // taken from the memory budget
+
+  PartitionBuffer* partition = nullptr;
+  TypeQueue* type = nullptr;  // null: could not be decoded
+  Lane* lane = nullptr;       // null: independent of all others
+
+  RecordState state = RecordState::kReady;
+  std::uint32_t attempt = 1;
+  std::uint32_t interruptions = 0;
+  bool delivered_before = false;
+
+  // Who was handed it last, and under which id; null when nobody was or they left.
+  StreamState* holder = nullptr;
+  std::uint64_t delivery_id = 0;
+
+  SteadyTime buffered_at{};
+  SteadyTime taken_at{};  // by the holder's transport
+  SteadyTime due{};       // end of the lease, or of the backoff
+
+  ListHook<BufferedRecord> in_partition;
+  ListHook<BufferedRecord> in_lane;
+  ListHook<BufferedRecord> in_place;
+  IntrusiveList<BufferedRecord, &BufferedRecord::in_place>* place = nullptr;
+};
+
+using PlaceList = IntrusiveList<BufferedRecord, &BufferedRecord::in_place>;
+
+inline void LeavePlace(BufferedRecord& record) {
+  if (record.place == nullptr) return;
+  record.place->Erase(record);
+  record.place = nullptr;
+}
+
+inline void MoveToBack(BufferedRecord& record, PlaceList& place) {
+  LeavePlace(record);
+  place.PushBack(record);
+  record.place = &place;
+}
+
+inline void MoveToFront(BufferedRecord& record, PlaceList& place) {
+  LeavePlace(record);
+  place.PushFront(record);
+  record.place = &place;
+}
+
+// Stable storage for records; freed ones are used again. Thread safety: none.
+class RecordPool {
+ public:
+  BufferedRecord& Make() {
+    if (free_.empty()) return records_.emplace_back();
+    BufferedRecord& record = *free_.back();
+    free_.pop_back();
+    return record;
+  }
+
+  // The record must be in no list.
+  void Free(BufferedRecord& record) {
+    record = BufferedRecord();
+    free_.push_back(&record);
+  }
+
+ private:
+  std::deque<BufferedRecord> records_;
+  std::vector<BufferedRecord*> free_;
+};
+
+}  // namespace sidebus

@@ -1,0 +1,169 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "server/base/memory_budget.h"
+#include "server/subscribe/partition_buffer.h"
+#include "server/subscribe/stream_state.h"
+#include "server/subscribe/topic_queues.h"
+
+namespace sidebus {
+
+// A record on its way into the book.
+struct DecodedRecord {
+  DeliveryTag tag;
+  std::int64_t offset = -1;
+  SystemTime broker_time{};
+  std::optional<std::string> key;
+  std::shared_ptr<const Event> event;  // null: `error` says why it can never be decoded
+  absl::Status error;
+  std::uint64_t bytes = 0;
+};
+
+// Who holds which record of a group, and what becomes of it: the records that were taken from the
+// consumer and are not settled, their lanes, attempts, leases and backoffs.
+//
+//   state \ input  dispatch  ack       nack retry,      nack    nack     backoff     stream gone     partition
+//                                      lease over       reject  skip     over                        revoked
+//   ready          held      settled*  -                -       -        -           -               gone
+//   held           -         settled   waiting; halted  halted  settled  -           ready, front    gone, told
+//                                      or settled when                               of its lane
+//                                      none is left
+//   waiting        -         settled*  -                halted* settled* ready       -               gone
+//   halted         -         settled*  -                -       settled* -           -               gone
+//
+//   *  by the last holder, as long as the record was not handed out again. "-": nothing changes;
+//      a stream that settled such an id is told (LEASE_EXPIRED, DELIVERY_REVOKED, DELIVERY_UNKNOWN).
+//
+// Invariants: of a lane only the first record is ever handed out; a record is settled only by its
+// last holder, by the exhausted policy, or because no stream wants its type; settled and revoked
+// records are forgotten. Broadcast never halts: what would, is settled.
+//
+// Ownership: owns records, lanes and partitions; borrows streams between Attach() and Detach().
+// Thread safety: none; Subscription guards it. It never calls out: what it decided is in
+// `Decisions`, taken after each batch of inputs.
+// Cost: O(1) per event and input, plus the number of streams that named the type to dispatch.
+class DeliveryBook {
+ public:
+  struct Settings {
+    std::string group;
+    Ordering ordering = Ordering::kByKey;
+    Duration max_delay{};
+    Duration linger{};
+    std::uint64_t seed = 0;
+  };
+
+  struct Decisions {
+    std::vector<DeliveryTag> settled;
+    std::vector<AssignmentId> room_returned;
+    std::vector<std::shared_ptr<StreamState>> touched;  // may have something to send, or hold less
+    std::optional<SteadyTime> due;      // something new is due then
+  };
+
+  DeliveryBook(Settings settings, std::shared_ptr<const Router> router, SubscribeMetrics& metrics,
+               MemoryBudget& budget);
+  ~DeliveryBook();
+  DeliveryBook(const DeliveryBook&) = delete;
+  DeliveryBook& operator=(const DeliveryBook&) = delete;
+
+  void Attach(StreamState& stream);
+  // Returns what the stream holds to the front of its lanes; `interrupted` when its end was abnormal.
+  void Detach(StreamState& stream, bool interrupted, SteadyTime now);
+  void SetWindow(StreamState& stream, const Window& window);
+
+  PartitionBuffer& Assign(AssignmentId assignment, const std::string& full_topic,
+                          std::int32_t partition);
+  void Revoke(AssignmentId assignment, SteadyTime now);
+  PartitionBuffer* Find(AssignmentId assignment);  // null: not assigned
+  Room RoomFor(PartitionBuffer& partition, SteadyTime now);
+  void Add(PartitionBuffer& partition, std::vector<DecodedRecord> records, SteadyTime now);
+
+  // Hands ready records to streams with room: most room first, types in turn.
+  void Dispatch();
+
+  void Ack(StreamState& stream, std::uint64_t id, SteadyTime now);
+  void Settle(StreamState& stream, const Nack& nack, SteadyTime now);
+  void Extend(StreamState& stream, std::uint64_t id, SteadyTime now);
+  std::vector<Delivery> Take(StreamState& stream, std::uint32_t max_events, std::uint64_t max_bytes,
+                             SteadyTime now, SystemTime wall_now);
+  void Written(StreamState& stream, SteadyTime now);
+  // Held deliveries go back; a stream that was not given them yet cannot have been interrupted.
+  void ReturnHeld(StreamState& stream, bool interrupted);
+  void ReturnQueued(StreamState& stream);
+
+  // Leases, backoffs, wishes of streams that left.
+  void RunDue(SteadyTime now);
+  std::optional<SteadyTime> NextDue(SteadyTime now) const;
+
+  Decisions TakeDecisions();
+  void Touch(StreamState& stream);
+
+  Topics& topics() { return topics_; }
+  std::size_t stream_count() const { return streams_.size(); }
+  std::size_t held() const;
+  std::size_t unsettled() const { return unsettled_; }
+  std::uint64_t unsettled_bytes() const { return unsettled_bytes_; }
+  std::size_t held_back() const { return held_back_; }
+  std::size_t paused(Paused why) const;
+  Duration OldestUnsettled(SteadyTime now) const;
+
+ private:
+  using Due = std::tuple<SteadyTime, std::uint64_t, BufferedRecord*>;
+
+  bool broadcast() const { return settings_.group.empty(); }
+  bool Wanted(const TypeQueue& queue, SteadyTime now) const;
+  void AddOne(PartitionBuffer& partition, DecodedRecord decoded, SteadyTime now);
+  void Unwanted(TypeQueue& queue, const TopicQueues& topic);
+  void MakeReady(BufferedRecord& record, bool front);
+  void BecameFirst(BufferedRecord* record, SteadyTime now);
+  StreamState* MostRoom(const TypeQueue& queue, const BufferedRecord& record);
+  void Hand(BufferedRecord& record, StreamState& stream);
+  void Release(BufferedRecord& record);
+  void ForgetHolder(BufferedRecord& record);
+  void Return(BufferedRecord& record, bool interrupted);
+  void Fail(BufferedRecord& record, bool counted, std::optional<Duration> delay,
+            std::string_view why, SteadyTime now);
+  void Halt(BufferedRecord& record, std::string_view what, std::string_view detail);
+  void LeaveState(BufferedRecord& record);
+  void SettleRecord(BufferedRecord& record, Counter& result, SteadyTime now);
+  BufferedRecord* TakeOut(BufferedRecord& record);
+  void Forget(BufferedRecord& record);
+  void NoteDue(SteadyTime when);
+  void ReturnRoom(PartitionBuffer& partition);
+  void CountWindows();
+  void SweepUnwanted(SteadyTime now);
+  void Refuse(StreamState& stream, std::uint64_t id, SteadyTime now);
+
+  const Settings settings_;
+  MemoryBudget& budget_;
+  std::mt19937_64 random_;
+  GroupMetrics metrics_;
+  Topics topics_;
+  RecordPool pool_;
+  std::map<AssignmentId, std::unique_ptr<PartitionBuffer>> partitions_;
+  std::vector<StreamState*> streams_;
+  std::set<Due> backoffs_;
+  std::optional<SteadyTime> retry_memory_;  // when partitions without memory are asked again
+  SteadyTime swept_{};
+
+  std::vector<TypeQueue*> active_;  // have ready records; dispatched in turn
+  std::size_t turn_ = 0;
+  std::uint64_t round_ = 0;
+
+  std::uint64_t last_number_ = 0;
+  std::size_t unsettled_ = 0;
+  std::uint64_t unsettled_bytes_ = 0;
+  std::size_t held_back_ = 0;  // waiting or halted
+  std::uint32_t share_events_ = 0;
+  std::uint64_t share_bytes_ = 0;
+  Decisions decisions_;
+};
+
+}  // namespace sidebus

@@ -1,0 +1,62 @@
+#include "server/subscribe/group_gauges.h"
+
+#include <algorithm>
+
+namespace sidebus {
+namespace {
+
+double Number(std::uint64_t number) { return static_cast<double>(number); }
+double Seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+void Add(SubscriptionFigures& sum, const SubscriptionFigures& figures) {
+  sum.streams += figures.streams;
+  sum.held_back += figures.held_back;
+  sum.unsettled += figures.unsettled;
+  sum.unsettled_bytes += figures.unsettled_bytes;
+  sum.paused_lane_share += figures.paused_lane_share;
+  sum.paused_memory += figures.paused_memory;
+  sum.oldest_unsettled = std::max(sum.oldest_unsettled, figures.oldest_unsettled);
+  sum.last_commit = std::max(sum.last_commit, figures.last_commit);
+  for (const auto& [topic, stats] : figures.topics) {
+    sum.topics[topic].partitions += stats.partitions;
+    sum.topics[topic].lag_events += stats.lag_events;
+  }
+}
+
+}  // namespace
+
+void GroupGauges::Set(const std::vector<SubscriptionFigures>& subscriptions) {
+  std::map<std::string, SubscriptionFigures> sums;
+  std::map<std::string, std::size_t> live;
+  for (const SubscriptionFigures& figures : subscriptions) {
+    Add(sums[figures.group_label], figures);
+    if (figures.live) ++live[figures.group_label];
+    if (groups_.contains(figures.group_label)) continue;
+    groups_.emplace(figures.group_label, metrics_.ForGroup(figures.group_label));
+  }
+  for (auto& [label, gauges] : groups_) {
+    const SubscriptionFigures& sum = sums[label];
+    gauges.subscriptions.Set(Number(live[label]));
+    gauges.streams.Set(Number(sum.streams));
+    gauges.held_back_keys.Set(Number(sum.held_back));
+    gauges.unsettled_events.Set(Number(sum.unsettled));
+    gauges.unsettled_bytes.Set(Number(sum.unsettled_bytes));
+    gauges.paused_lane_share.Set(Number(sum.paused_lane_share));
+    gauges.paused_memory.Set(Number(sum.paused_memory));
+    gauges.oldest_unsettled.Set(Seconds(sum.oldest_unsettled));
+    if (sum.last_commit != SystemTime()) {
+      gauges.last_commit.Set(Seconds(sum.last_commit.time_since_epoch()));
+    }
+    for (const auto& [topic, stats] : sum.topics) {
+      const auto key = std::pair(label, topic);
+      if (!topics_.contains(key)) topics_.emplace(key, metrics_.ForTopic(label, topic));
+    }
+  }
+  for (auto& [key, gauges] : topics_) {
+    const ConsumerStats::Topic& stats = sums[key.first].topics[key.second];
+    gauges.lag_events.Set(Number(stats.lag_events));
+    gauges.assigned_partitions.Set(Number(stats.partitions));
+  }
+}
+
+}  // namespace sidebus

@@ -1,0 +1,290 @@
+#include "server/subscribe/live_subscriptions.h"
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <utility>
+
+#include "fmt/format.h"
+#include "server/base/error.h"
+#include "server/base/mutex.h"
+#include "server/subscribe/group_gauges.h"
+#include "server/subscribe/start_options.h"
+#include "server/subscribe/subscription.h"
+
+namespace sidebus {
+namespace {
+
+using Subscriptions = std::vector<std::shared_ptr<Subscription>>;
+
+// Each subscription sets memory aside for its consumer's fetch buffer: a quarter of what is free,
+// and not less than this part of the whole, or it is refused.
+constexpr std::uint64_t kFreePart = 4;
+constexpr std::uint64_t kLeastPart = 128;
+
+absl::Status TooMany(std::string_view what, std::string_view limit) {
+  return MakeError(Reason::kTooManyStreams,
+                   fmt::format("there are {} already: close one, or raise `{}`", what, limit),
+                   {{std::string(error_key::kLimit), std::string(limit)}});
+}
+
+// The Subscriber that a transport holds.
+class LiveStream final : public Subscriber {
+ public:
+  LiveStream(std::shared_ptr<Subscription> subscription, std::shared_ptr<StreamState> state,
+             std::shared_ptr<std::atomic<std::size_t>> count)
+      : subscription_(std::move(subscription)),
+        state_(std::move(state)),
+        count_(std::move(count)) {}
+
+  ~LiveStream() override {
+    state_->gate->Shut();
+    subscription_->Abandon(*state_);
+    count_->fetch_sub(1);
+  }
+
+  void Handle(SettleRequest request) override {
+    subscription_->Handle(*state_, std::move(request));
+  }
+  Outgoing Take(std::uint32_t max_events, std::uint64_t max_bytes) override {
+    return subscription_->Take(*state_, max_events, max_bytes);
+  }
+  void Written() override { subscription_->Written(*state_); }
+  void HalfClosed() override { subscription_->HalfClosed(state_); }
+
+ private:
+  const std::shared_ptr<Subscription> subscription_;
+  const std::shared_ptr<StreamState> state_;
+  const std::shared_ptr<std::atomic<std::size_t>> count_;
+};
+
+}  // namespace
+
+// Lock order: mu_, then a subscription's. Nothing is called out with mu_ held.
+class LiveSubscriptions::Impl : public std::enable_shared_from_this<Impl> {
+ public:
+  explicit Impl(SubscribeWorld world) : world_(std::move(world)), gauges_(world_.metrics) {}
+
+  absl::StatusOr<std::unique_ptr<Subscriber>> Open(const SubscribeStart& wanted,
+                                                   StreamSink& sink) {
+    auto start = CheckStart(wanted, world_.options, *world_.router);
+    if (!start.ok()) return start.status();
+    if (streams_->fetch_add(1) >= world_.options.max_streams) {
+      streams_->fetch_sub(1);
+      return TooMany("as many streams as this gateway takes", "limits.max_streams");
+    }
+    auto stream = Attach(*start, sink);
+    if (!stream.ok()) streams_->fetch_sub(1);
+    return stream;
+  }
+
+  void Drain(Duration grace, const std::string& reason,
+             absl::AnyInvocable<void(std::size_t)> done) {
+    // Shared by the callbacks; the last one to let go of it answers.
+    struct Answer {
+      ~Answer() { run(left.load()); }
+      absl::AnyInvocable<void(std::size_t)> run;
+      std::atomic<std::size_t> left{0};
+    };
+    auto answer = std::make_shared<Answer>();
+    answer->run = std::move(done);
+    Subscriptions all;
+    {
+      MutexLock lock(mu_);
+      draining_ = true;
+      all = All();
+    }
+    for (const auto& subscription : all) {
+      subscription->WhenClosed([answer](std::size_t left) { answer->left += left; });
+      subscription->Drain(grace, reason);
+    }
+    // Never from inside this call.
+    world_.timers.At(world_.clock.Now(), [answer = std::move(answer)] {});
+  }
+
+  void Stop() {
+    Subscriptions all;
+    {
+      MutexLock lock(mu_);
+      draining_ = true;
+      all = All();
+      groups_.clear();
+      broadcasts_.clear();
+    }
+    for (const auto& subscription : all) subscription->Stop();
+  }
+
+  std::size_t held() const {
+    Subscriptions all;
+    {
+      MutexLock lock(mu_);
+      all = All();
+    }
+    std::size_t held = 0;
+    for (const auto& subscription : all) held += subscription->held();
+    return held;
+  }
+
+  std::size_t streams() const { return streams_->load(); }
+
+  void UpdateMetrics() {
+    Subscriptions all;
+    {
+      MutexLock lock(mu_);
+      all = All();
+    }
+    std::vector<SubscriptionFigures> figures;
+    figures.reserve(all.size());
+    for (const auto& subscription : all) figures.push_back(subscription->TakeFigures());
+    MutexLock lock(gauges_mu_);
+    gauges_.Set(figures);
+  }
+
+ private:
+  absl::StatusOr<std::unique_ptr<Subscriber>> Attach(const EffectiveStart& start,
+                                                     StreamSink& sink) {
+    const std::string name = fmt::format("stream-{}", ++last_stream_);
+    while (true) {
+      auto subscription = FindOrMake(start);
+      if (!subscription.ok()) return subscription.status();
+      // Null when it began to close meanwhile.
+      auto stream = (*subscription)->Attach(start, name, sink);
+      if (stream == nullptr) continue;
+      BeginFirst(start.group, *subscription);
+      return std::make_unique<LiveStream>(*std::move(subscription), std::move(stream), streams_);
+    }
+  }
+
+  absl::StatusOr<std::shared_ptr<Subscription>> FindOrMake(const EffectiveStart& start) {
+    std::shared_ptr<Subscription> replaced;
+    std::shared_ptr<Subscription> made;
+    {
+      MutexLock lock(mu_);
+      if (draining_) {
+        return MakeError(Reason::kDraining, "the gateway is going away: connect to another one");
+      }
+      const bool broadcast = start.group.empty();
+      if (!broadcast) {
+        const auto group = groups_.find(start.group);
+        if (group != groups_.end() && !group->second.back()->closing()) {
+          const std::shared_ptr<Subscription>& live = group->second.back();
+          if (live->ordering() == start.ordering) return live;
+          if (live->streams() > 0) {
+            return MakeError(Reason::kGroupConflict,
+                             "another stream of the group has another `ordering`: all streams of "
+                             "a group must agree",
+                             {{std::string(error_key::kField), "ordering"}});
+          }
+          replaced = live;
+        }
+      }
+      auto subscription = Make(start);
+      if (!subscription.ok()) return subscription.status();
+      made = *std::move(subscription);
+      (broadcast ? broadcasts_ : groups_[start.group]).push_back(made);
+    }
+    if (replaced != nullptr) replaced->CloseLingering();
+    made->WhenClosed([weak = weak_from_this(), group = start.group, gone = made.get()](auto) {
+      if (const auto self = weak.lock()) self->Closed(group, gone);
+    });
+    return made;
+  }
+
+  absl::StatusOr<std::shared_ptr<Subscription>> Make(const EffectiveStart& start)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (start.group.empty()) {
+      if (broadcasts_.size() >= world_.options.max_broadcast_streams) {
+        return TooMany("as many broadcast streams as this gateway takes",
+                       "limits.max_broadcast_streams");
+      }
+    } else if (!groups_.contains(start.group) &&
+               groups_.size() >= world_.options.max_subscriptions) {
+      return TooMany("as many groups as this gateway takes", "limits.max_subscriptions");
+    }
+    const std::uint64_t limit = world_.budget.limit();
+    const std::uint64_t free = limit - std::min(limit, world_.budget.used());
+    const std::uint64_t reserved = std::max(limit / kLeastPart, free / kFreePart);
+    if (!world_.budget.TryTake(reserved)) {
+      return MakeError(Reason::kMemoryBudget,
+                       "no memory is left for another subscription: settle events, or raise "
+                       "`limits.memory`",
+                       {{std::string(error_key::kLimit), "limits.memory"}});
+    }
+    return std::make_shared<Subscription>(world_, start, reserved,
+                                          world_.options.jitter_seed + ++last_seed_);
+  }
+
+  // A group's subscriptions are a queue: one has the consumer, the one behind it begins when that
+  // is closed.
+  void BeginFirst(const std::string& group, const std::shared_ptr<Subscription>& subscription) {
+    std::shared_ptr<Subscription> first = subscription;
+    if (!group.empty()) {
+      MutexLock lock(mu_);
+      const auto live = groups_.find(group);
+      if (live == groups_.end()) return;
+      first = live->second.front();
+    }
+    first->Begin();
+  }
+
+  void Closed(const std::string& group, const Subscription* gone) {
+    std::shared_ptr<Subscription> next;
+    {
+      MutexLock lock(mu_);
+      const auto live = groups_.find(group);
+      Subscriptions& list =
+          group.empty() || live == groups_.end() ? broadcasts_ : live->second;
+      list.erase(std::remove_if(list.begin(), list.end(),
+                                [&](const auto& candidate) { return candidate.get() == gone; }),
+                 list.end());
+      if (!group.empty() && !list.empty()) next = list.front();
+      if (live != groups_.end() && live->second.empty()) groups_.erase(live);
+    }
+    if (next != nullptr) next->Begin();
+  }
+
+  Subscriptions All() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    Subscriptions all = broadcasts_;
+    for (const auto& [name, group] : groups_) all.insert(all.end(), group.begin(), group.end());
+    return all;
+  }
+
+  const SubscribeWorld world_;
+  const std::shared_ptr<std::atomic<std::size_t>> streams_ =
+      std::make_shared<std::atomic<std::size_t>>(0);
+  std::atomic<std::uint64_t> last_stream_{0};
+  mutable Mutex mu_;
+  bool draining_ ABSL_GUARDED_BY(mu_) = false;
+  std::map<std::string, Subscriptions> groups_ ABSL_GUARDED_BY(mu_);  // none is empty
+  Subscriptions broadcasts_ ABSL_GUARDED_BY(mu_);
+  std::uint64_t last_seed_ ABSL_GUARDED_BY(mu_) = 0;
+  Mutex gauges_mu_;
+  GroupGauges gauges_ ABSL_GUARDED_BY(gauges_mu_);
+};
+
+LiveSubscriptions::LiveSubscriptions(SubscribeOptions options,
+                                     std::shared_ptr<const Router> router, Broker& broker,
+                                     MemoryBudget& budget, const Clock& clock, Timers& timers,
+                                     SubscribeMetrics& metrics)
+    : impl_(std::make_shared<Impl>(SubscribeWorld{options, std::move(router), broker, budget,
+                                                  clock, timers, metrics})) {}
+
+LiveSubscriptions::~LiveSubscriptions() { impl_->Stop(); }
+
+absl::StatusOr<std::unique_ptr<Subscriber>> LiveSubscriptions::Open(SubscribeStart start,
+                                                                    StreamSink& sink) {
+  return impl_->Open(start, sink);
+}
+
+void LiveSubscriptions::Drain(Duration grace, std::string reason,
+                              absl::AnyInvocable<void(std::size_t)> done) {
+  impl_->Drain(grace, reason, std::move(done));
+}
+
+std::size_t LiveSubscriptions::held() const { return impl_->held(); }
+
+std::size_t LiveSubscriptions::streams() const { return impl_->streams(); }
+
+void LiveSubscriptions::UpdateMetrics() { impl_->UpdateMetrics(); }
+
+}  // namespace sidebus

@@ -1,0 +1,276 @@
+#include "server/subscribe/subscription.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "server/base/error.h"
+#include "server/base/log.h"
+#include "server/codec/cloudevents.h"
+
+namespace sidebus {
+
+Subscription::Subscription(const SubscribeWorld& world, const EffectiveStart& first,
+                           std::uint64_t reserved, std::uint64_t seed)
+    : world_(world),
+      first_(first),
+      reserved_(reserved),
+      group_label_(world.metrics.GroupLabel(first.group)),
+      book_({.group = first.group,
+             .ordering = first.ordering,
+             .max_delay = world.options.max_delay,
+             .linger = world.options.linger,
+             .seed = seed},
+            world.router, world.metrics, world.budget),
+      metrics_(world.metrics.ForGroup(group_label_)) {}
+
+Subscription::~Subscription() {
+  Stop();
+  world_.budget.Return(reserved_);
+}
+
+void Subscription::Begin() {
+  Effects effects;
+  {
+    MutexLock lock(mu_);
+    if (state_ != State::kNew || stopped_ || streams_.empty()) return;
+    state_ = State::kOpen;
+    topics_ = book_.topics().Wanted(world_.clock.Now());
+    // Under the lock, so that the handler's first call finds the consumer in its place.
+    auto consumer = world_.broker.MakeConsumer(ConsumerOptions{.group = first_.group,
+                                                               .topics = topics_,
+                                                               .start = first_.start,
+                                                               .member = first_.member,
+                                                               .buffer_bytes = reserved_},
+                                               *this);
+    if (consumer.ok()) {
+      consumer_ = *std::move(consumer);
+    } else {
+      EndAll(consumer.status());
+      StartClosing();
+    }
+    effects = Collect(Caller::kSubscriber);
+  }
+  Run(std::move(effects));
+}
+
+std::shared_ptr<StreamState> Subscription::Attach(EffectiveStart start, std::string name,
+                                                  StreamSink& sink) {
+  std::shared_ptr<StreamState> stream;
+  Effects effects;
+  {
+    MutexLock lock(mu_);
+    if (state_ == State::kClosing || state_ == State::kClosed || drain_until_.has_value()) {
+      return nullptr;
+    }
+    const SteadyTime now = world_.clock.Now();
+    stream = std::make_shared<StreamState>(std::move(start), std::move(name), sink);
+    stream->next_heartbeat = now + world_.options.heartbeat;
+    streams_.push_back(stream);
+    linger_until_.reset();
+    book_.Attach(*stream);
+    if (state_ == State::kOpen) UpdateTopics(now);
+    book_.Dispatch();
+    effects = Collect(Caller::kSubscriber);
+    effects.arm = std::min(effects.arm.value_or(SteadyTime::max()), stream->next_heartbeat);
+  }
+  Run(std::move(effects));
+  return stream;
+}
+
+void Subscription::UpdateTopics(SteadyTime now) {
+  std::vector<std::string> wanted = book_.topics().Wanted(now);
+  if (wanted == topics_ || wanted.empty()) return;
+  topics_ = std::move(wanted);
+  if (consumer_ != nullptr) consumer_->SetTopics(topics_);
+}
+
+void Subscription::OnAssigned(AssignmentId assignment, const std::string& topic,
+                              std::int32_t partition) {
+  MutexLock lock(mu_);
+  book_.Assign(assignment, topic, partition);
+}
+
+Room Subscription::RoomFor(AssignmentId assignment) {
+  Effects effects;
+  Room room;
+  {
+    MutexLock lock(mu_);
+    PartitionBuffer* const partition = book_.Find(assignment);
+    if (partition == nullptr || state_ != State::kOpen || drain_until_.has_value()) return {};
+    room = book_.RoomFor(*partition, world_.clock.Now());
+    effects = Collect(Caller::kThread);
+  }
+  Run(std::move(effects));
+  return room;
+}
+
+void Subscription::OnRecords(AssignmentId assignment, std::vector<ConsumedRecord> records) {
+  PartitionBuffer* partition = nullptr;
+  {
+    MutexLock lock(mu_);
+    partition = book_.Find(assignment);
+  }
+  if (partition == nullptr) return;
+
+  // Decoded without the lock. The buffer stays where it is: only OnRevoked() takes it away, and the
+  // handler's methods are called one at a time.
+  std::vector<DecodedRecord> decoded;
+  decoded.reserve(records.size());
+  Position position{*partition->topic.topic, partition->partition, -1};
+  for (ConsumedRecord& record : records) {
+    DecodedRecord& next = decoded.emplace_back();
+    next.tag = record.tag;
+    next.offset = position.offset = record.offset;
+    next.broker_time = record.timestamp;
+    next.key = record.record.key;
+    next.bytes = SizeOf(record.record);
+    auto event = DecodeCloudEvent(std::move(record.record), position);
+    if (event.ok()) {
+      next.event = std::make_shared<const Event>(*std::move(event));
+    } else {
+      next.error = event.status();
+    }
+  }
+
+  Effects effects;
+  {
+    MutexLock lock(mu_);
+    book_.Add(*partition, std::move(decoded), world_.clock.Now());
+    book_.Dispatch();
+    effects = Collect(Caller::kThread);
+  }
+  Run(std::move(effects));
+}
+
+void Subscription::OnRevoked(AssignmentId assignment, bool) {
+  Effects effects;
+  {
+    MutexLock lock(mu_);
+    const SteadyTime now = world_.clock.Now();
+    book_.Revoke(assignment, now);
+    book_.Dispatch();
+    effects = Collect(Caller::kThread);
+  }
+  Run(std::move(effects));
+}
+
+void Subscription::OnFailed(const absl::Status& why) {
+  Log(LogLevel::kError, "a subscription failed, its streams end",
+      {{"group", first_.group}, {"error", why}});
+  Effects effects;
+  {
+    MutexLock lock(mu_);
+    EndAll(why);
+    StartClosing();
+    effects = Collect(Caller::kThread);
+  }
+  Run(std::move(effects));
+}
+
+Subscription::Effects Subscription::Collect(Caller caller) {
+  Effects effects;
+  const SteadyTime now = world_.clock.Now();
+  std::optional<SteadyTime> due;
+  while (true) {
+    DeliveryBook::Decisions decisions = book_.TakeDecisions();
+    if (decisions.due.has_value()) due = std::min(due.value_or(*decisions.due), *decisions.due);
+    if (consumer_ != nullptr) {
+      for (const DeliveryTag& tag : decisions.settled) consumer_->Ack(tag);
+      for (const AssignmentId assignment : decisions.room_returned) {
+        consumer_->RoomReturned(assignment);
+      }
+    }
+    for (const std::shared_ptr<StreamState>& stream : decisions.touched) {
+      FinishWhenSettled(*stream);
+      if (!stream->waiting || !stream->HasOutgoing()) continue;
+      if (!std::exchange(stream->told_later, true)) tell_later_.push_back(stream);
+    }
+    CheckDrained(now);
+    if (decisions.touched.empty() && decisions.settled.empty()) break;
+  }
+  if (caller == Caller::kThread) {
+    for (const std::shared_ptr<StreamState>& stream : std::exchange(tell_later_, {})) {
+      stream->told_later = false;
+      if (!stream->HasOutgoing() || !std::exchange(stream->waiting, false)) continue;
+      effects.notify.push_back(stream->gate);
+    }
+  } else if (!tell_later_.empty()) {
+    due = now;
+  }
+  if (due.has_value() && *due < timer_at_) effects.arm = due;
+  effects.closed = std::exchange(ready_to_take_down_, false);
+  return effects;
+}
+
+void Subscription::Run(Effects effects) {
+  for (const auto& gate : effects.notify) gate->Notify();
+  if (effects.arm.has_value()) Arm(*effects.arm);
+  if (effects.closed) {
+    world_.timers.At(world_.clock.Now(), [self = shared_from_this()] { self->TakeDown(); });
+  }
+}
+
+void Subscription::Arm(SteadyTime when) {
+  {
+    MutexLock lock(mu_);
+    if (when >= timer_at_ || stopped_) return;
+    timer_at_ = when;
+  }
+  const TimerId mine = world_.timers.At(when, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->OnTimer();
+  });
+  TimerId old;
+  {
+    MutexLock lock(mu_);
+    old = timer_at_ == when ? std::exchange(timer_, mine) : mine;
+  }
+  if (old != TimerId()) world_.timers.Cancel(old);
+}
+
+void Subscription::OnTimer() {
+  Effects effects;
+  {
+    MutexLock lock(mu_);
+    if (stopped_) return;
+    timer_at_ = SteadyTime::max();
+    const SteadyTime now = world_.clock.Now();
+    book_.RunDue(now);
+    SendHeartbeats(now);
+    if (state_ == State::kOpen) UpdateTopics(now);
+    if (linger_until_.has_value() && *linger_until_ <= now) StartClosing();
+    book_.Dispatch();
+    effects = Collect(Caller::kThread);
+    const SteadyTime next = std::min(effects.arm.value_or(SteadyTime::max()), NextTime(now));
+    effects.arm = next == SteadyTime::max() ? std::nullopt : std::optional(next);
+  }
+  Run(std::move(effects));
+}
+
+SteadyTime Subscription::NextTime(SteadyTime now) {
+  SteadyTime next = book_.NextDue(now).value_or(SteadyTime::max());
+  for (const auto& stream : streams_) next = std::min(next, stream->next_heartbeat);
+  if (state_ == State::kOpen) next = std::min(next, linger_until_.value_or(SteadyTime::max()));
+  if (state_ == State::kOpen) next = std::min(next, drain_until_.value_or(SteadyTime::max()));
+  return next;
+}
+
+void Subscription::SendHeartbeats(SteadyTime now) {
+  std::optional<Heartbeat> heartbeat;
+  for (const auto& stream : streams_) {
+    if (stream->next_heartbeat > now) continue;
+    stream->next_heartbeat = now + world_.options.heartbeat;
+    if (!heartbeat.has_value()) {
+      heartbeat = Heartbeat{.now = world_.clock.WallNow(),
+                            .oldest_unsettled = book_.OldestUnsettled(now)};
+      if (consumer_ != nullptr) {
+        for (const auto& [topic, stats] : consumer_->stats().topics) {
+          heartbeat->lag_events += stats.lag_events;
+        }
+      }
+    }
+    stream->heartbeat = heartbeat;
+    book_.Touch(*stream);
+  }
+}
+
+}  // namespace sidebus
