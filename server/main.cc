@@ -1,13 +1,10 @@
 #include <cstdlib>
-#include <iostream>
 
 #include "CLI/App.hpp"
 #include "CLI/Config.hpp"
 #include "CLI/Formatter.hpp"
 #include "client/cli/commands.h"
-#include "server/app/config_command.h"
-#include "server/app/serve.h"
-#include "server/broker/kafka/kafka_options.h"
+#include "server/app/commands.h"
 
 namespace {
 
@@ -35,11 +32,7 @@ int main(int argc, char** argv) {
       "`sidebus VERB --help` explains each verb with an example.");
 
   int exit_code = 0;
-  const sidebus::Environment environment = ConfigEnvironment();
-  const sidebus::ConfigCommandContext context{environment, sidebus::IsKnownProperty, std::cout,
-                                              std::cerr};
-  sidebus::AddServeCommand(app, environment, exit_code);
-  sidebus::AddConfigCommand(app, context, exit_code);
+  sidebus::AddServerCommands(app, ConfigEnvironment(), exit_code);
   sidebus::AddClientCommands(app, exit_code);
   try {
     app.parse(argc, argv);

@@ -54,7 +54,9 @@ Gateway::Gateway(const Config& config)
       health_(
           Health::Make({config.readiness, config.startup_require_broker}, Clock::Real(), timers_)),
       publish_metrics_(metrics_),
-      subscribe_metrics_(metrics_) {}
+      subscribe_metrics_(metrics_) {
+  health_ = Health::Make({config.readiness, config.startup_require_broker}, Clock::Real(), timers_);
+}
 
 absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Start(const Config& config) {
   std::unique_ptr<Gateway> gateway(new Gateway(config));
@@ -94,7 +96,11 @@ absl::Status Gateway::StartParts() {
                                                        timers_, subscribe_metrics_);
   rpc_ = std::make_unique<RpcServer>(
       RpcServerOptionsOf(config_),
-      RpcBackends{*publisher_, *subscriptions_, publish_budget_, [this] { return router_; },
+      RpcBackends{*publisher_,
+                  [this](SubscribeStart start, StreamSink& sink) {
+                    return subscriptions_->Open(std::move(start), sink);
+                  },
+                  publish_budget_, [this] { return router_; },
                   [this] { return producer_->condition(); }, Clock::Real(), metrics_});
   auto addresses = rpc_->Start();
   if (!addresses.ok()) return addresses.status();
@@ -134,6 +140,8 @@ void Gateway::AddMetrics() {
       .Set(static_cast<double>(router_->event_types().size()));
   metrics_.BeforeSerialize([=, this]() mutable {
     ready.Set(health_->Ready().ok ? 1 : 0);
+    connected.Set(health_->broker_reachable() ? 1 : 0);
+    subscriptions_->UpdateMetrics();
     publish_used.Set(static_cast<double>(publish_budget_.used()));
     subscribe_used.Set(static_cast<double>(subscribe_budget_.used()));
   });
@@ -142,9 +150,8 @@ void Gateway::AddMetrics() {
 std::string Gateway::ReadyLine() const {
   const std::string bootstrap = broker_->bootstrap_servers();
   return fmt::format("sidebus {} is ready: API {}; admin {}; broker {}{}{}; {} event types",
-                     kVersion, fmt::join(addresses_, ", "), admin_->address(),
-                     broker_->kind(), bootstrap.empty() ? "" : " at ", bootstrap,
-                     router_->event_types().size());
+                     kVersion, fmt::join(addresses_, ", "), admin_->address(), broker_->kind(),
+                     bootstrap.empty() ? "" : " at ", bootstrap, router_->event_types().size());
 }
 
 std::size_t Gateway::Stop(Signals& signals) {
@@ -163,11 +170,10 @@ void Gateway::SettleHeld(Signals& signals, SteadyTime until) {
   const Duration grace = std::max<Duration>(until - Clock::Real().Now(), Duration(0));
   Log(LogLevel::kInfo, "stopping: no new deliveries, held ones may settle",
       {{"held", subscriptions_->held()}, {"streams", subscriptions_->streams()}});
-  subscriptions_->Drain(grace, kStopping,
-                        [drained, unsettled](std::size_t never_settled) {
-                          *unsettled = never_settled;
-                          drained->Raise();
-                        });
+  subscriptions_->Drain(grace, kStopping, [drained, unsettled](std::size_t never_settled) {
+    *unsettled = never_settled;
+    drained->Raise();
+  });
   // A little more than the grace: after it come the last commits.
   const auto woken = signals.WaitUntil(until + milliseconds(500), drained.get());
   cut_short_ = woken == Signals::Woken::kSignal;
@@ -196,6 +202,7 @@ std::size_t Gateway::FlushPublished(Signals& signals, SteadyTime until) {
 }
 
 Gateway::~Gateway() {
+  metrics_.DropUpdates();
   health_->SetProducer(nullptr);
   rpc_.reset();
   subscriptions_.reset();

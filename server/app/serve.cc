@@ -1,11 +1,10 @@
-#include "server/app/serve.h"
-
 #include <cstdio>
 #include <memory>
 #include <string>
 
 #include "CLI/Config.hpp"
 #include "CLI/Formatter.hpp"
+#include "server/app/commands.h"
 #include "server/app/config_command.h"
 #include "server/app/gateway.h"
 #include "server/app/signals.h"
