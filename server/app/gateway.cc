@@ -94,7 +94,11 @@ absl::Status Gateway::StartParts() {
                                                        timers_, subscribe_metrics_);
   rpc_ = std::make_unique<RpcServer>(
       RpcServerOptionsOf(config_),
-      RpcBackends{*publisher_, *subscriptions_, publish_budget_, [this] { return router_; },
+      RpcBackends{*publisher_,
+                  [this](SubscribeStart start, StreamSink& sink) {
+                    return subscriptions_->Open(std::move(start), sink);
+                  },
+                  publish_budget_, [this] { return router_; },
                   [this] { return producer_->condition(); }, Clock::Real(), metrics_});
   auto addresses = rpc_->Start();
   if (!addresses.ok()) return addresses.status();
