@@ -1,5 +1,7 @@
 #include "server/rpc/rpc_server.h"
 
+#include <grpcpp/grpcpp.h>
+
 #include <algorithm>
 #include <thread>
 #include <utility>
