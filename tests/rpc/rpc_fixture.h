@@ -149,7 +149,11 @@ class RpcFixture : public ::testing::Test {
             .subscribe = [this](SubscribeStart start,
                                 StreamSink& sink) { return subscribers_.Open(start, sink); },
             .publish_budget = budget(),
-            .router = [router] { return router; },
+            .router =
+                [this, router] {
+                  if (during_describe_) during_describe_();
+                  return router;
+                },
             .condition =
                 [] {
                   return BrokerCondition{true, Clock::Real().Now() - seconds(5)};
@@ -204,12 +208,21 @@ class RpcFixture : public ::testing::Test {
     return at == std::string::npos ? -1 : std::stod(text.substr(at + series.size() + 2));
   }
 
+  // Labels of a method's counters, in the order in which they are exposed.
+  static std::string MethodLabels(const std::string& service, const std::string& method,
+                                  const std::string& type, const std::string& code = "") {
+    const std::string first = code.empty() ? "" : "grpc_code=\"" + code + "\",";
+    return "{" + first + "grpc_method=\"" + method + "\",grpc_service=\"" + service +
+           "\",grpc_type=\"" + type + "\"}";
+  }
+
   MemoryBudget& budget() {
     if (budget_ == nullptr) budget_ = std::make_unique<MemoryBudget>(budget_bytes_);
     return *budget_;
   }
 
   RpcServerOptions options_;
+  std::function<void()> during_describe_;  // on the loop's thread
   std::uint64_t budget_bytes_ = 32 << 20;
   Metrics metrics_;
   PublishMetrics publish_metrics_{metrics_};
