@@ -51,9 +51,9 @@ GroupMetrics SubscribeMetrics::ForGroup(const std::string& group_label) {
   result.commits_ok = metrics_.AddCounter(kCommits, kCommitsHelp, with("result", "ok"));
   result.commits_failed = metrics_.AddCounter(kCommits, kCommitsHelp, with("result", "error"));
   // ConsumerStats has one figure for the group.
-  result.lost_to_retention = metrics_.AddCounter("sidebus_events_lost_to_retention_total",
-                                                 "Positions that retention overtook.",
-                                                 with("topic", ""));
+  result.lost_to_retention =
+      metrics_.AddCounter("sidebus_events_lost_to_retention_total",
+                          "Positions that retention overtook.", with("topic", ""));
   return result;
 }
 
@@ -107,8 +107,8 @@ ConsumedTopicMetrics SubscribeMetrics::ForTopic(const std::string& group_label,
   result.lag_events =
       metrics_.AddGauge("sidebus_consumer_lag_events",
                         "End offset less ack floor, over assigned partitions.", labels);
-  result.assigned_partitions = metrics_.AddGauge(
-      "sidebus_assigned_partitions", "Partitions assigned to this process.", labels);
+  result.assigned_partitions = metrics_.AddGauge("sidebus_assigned_partitions",
+                                                 "Partitions assigned to this process.", labels);
   return result;
 }
 

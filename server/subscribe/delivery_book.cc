@@ -230,8 +230,8 @@ void DeliveryBook::LeaveState(BufferedRecord& record) {
 void DeliveryBook::ReturnRoom(PartitionBuffer& partition) {
   if (partition.paused == Paused::kNo || partition.paused == Paused::kNoStream) return;
   // Half, so that a full partition is not asked for one record at a time.
-  if (partition.paused == Paused::kShare && (partition.records.size() > share_events_ / 2 ||
-                                             partition.bytes > share_bytes_ / 2)) {
+  if (partition.paused == Paused::kShare &&
+      (partition.records.size() > share_events_ / 2 || partition.bytes > share_bytes_ / 2)) {
     return;
   }
   partition.paused = Paused::kNo;

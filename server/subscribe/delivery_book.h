@@ -30,17 +30,19 @@ struct DecodedRecord {
 // Who holds which record of a group, and what becomes of it: the records that were taken from the
 // consumer and are not settled, their lanes, attempts, leases and backoffs.
 //
-//   state \ input  dispatch  ack       nack retry,      nack    nack     backoff     stream gone     partition
-//                                      lease over       reject  skip     over                        revoked
-//   ready          held      settled*  -                -       -        -           -               gone
-//   held           -         settled   waiting; halted  halted  settled  -           ready, front    gone, told
+//   state \ input  dispatch  ack       nack retry,      nack    nack     backoff     stream gone
+//   partition
+//                                      lease over       reject  skip     over revoked
+//   ready          held      settled*  -                -       -        -           - gone held -
+//   settled   waiting; halted  halted  settled  -           ready, front    gone, told
 //                                      or settled when                               of its lane
 //                                      none is left
-//   waiting        -         settled*  -                halted* settled* ready       -               gone
-//   halted         -         settled*  -                -       settled* -           -               gone
+//   waiting        -         settled*  -                halted* settled* ready       - gone halted
+//   -         settled*  -                -       settled* -           -               gone
 //
 //   *  by the last holder, as long as the record was not handed out again. "-": nothing changes;
-//      a stream that settled such an id is told (LEASE_EXPIRED, DELIVERY_REVOKED, DELIVERY_UNKNOWN).
+//      a stream that settled such an id is told (LEASE_EXPIRED, DELIVERY_REVOKED,
+//      DELIVERY_UNKNOWN).
 //
 // Invariants: of a lane only the first record is ever handed out; a record is settled only by its
 // last holder, by the exhausted policy, or because no stream wants its type; settled and revoked
@@ -64,7 +66,7 @@ class DeliveryBook {
     std::vector<DeliveryTag> settled;
     std::vector<AssignmentId> room_returned;
     std::vector<std::shared_ptr<StreamState>> touched;  // may have something to send, or hold less
-    std::optional<SteadyTime> due;      // something new is due then
+    std::optional<SteadyTime> due;                      // something new is due then
   };
 
   DeliveryBook(Settings settings, std::shared_ptr<const Router> router, SubscribeMetrics& metrics,
@@ -74,7 +76,8 @@ class DeliveryBook {
   DeliveryBook& operator=(const DeliveryBook&) = delete;
 
   void Attach(StreamState& stream);
-  // Returns what the stream holds to the front of its lanes; `interrupted` when its end was abnormal.
+  // Returns what the stream holds to the front of its lanes; `interrupted` when its end was
+  // abnormal.
   void Detach(StreamState& stream, bool interrupted, SteadyTime now);
   void SetWindow(StreamState& stream, const Window& window);
 

@@ -239,8 +239,7 @@ void DeliveryBook::Return(BufferedRecord& record, bool interrupted) {
 void DeliveryBook::ReturnQueued(StreamState& stream) {
   // From the back, so that the oldest is in front in the end.
   std::vector<BufferedRecord*> queued;
-  for (auto* record = stream.queued.front(); record != nullptr;
-       record = PlaceList::Next(*record)) {
+  for (auto* record = stream.queued.front(); record != nullptr; record = PlaceList::Next(*record)) {
     queued.push_back(record);
   }
   for (auto record = queued.rbegin(); record != queued.rend(); ++record) Return(**record, false);

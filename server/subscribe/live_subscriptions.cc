@@ -65,8 +65,7 @@ class LiveSubscriptions::Impl : public std::enable_shared_from_this<Impl> {
  public:
   explicit Impl(SubscribeWorld world) : world_(std::move(world)), gauges_(world_.metrics) {}
 
-  absl::StatusOr<std::unique_ptr<Subscriber>> Open(const SubscribeStart& wanted,
-                                                   StreamSink& sink) {
+  absl::StatusOr<std::unique_ptr<Subscriber>> Open(const SubscribeStart& wanted, StreamSink& sink) {
     auto start = CheckStart(wanted, world_.options, *world_.router);
     if (!start.ok()) return start.status();
     if (streams_->fetch_add(1) >= world_.options.max_streams) {
@@ -232,8 +231,7 @@ class LiveSubscriptions::Impl : public std::enable_shared_from_this<Impl> {
     {
       MutexLock lock(mu_);
       const auto live = groups_.find(group);
-      Subscriptions& list =
-          group.empty() || live == groups_.end() ? broadcasts_ : live->second;
+      Subscriptions& list = group.empty() || live == groups_.end() ? broadcasts_ : live->second;
       list.erase(std::remove_if(list.begin(), list.end(),
                                 [&](const auto& candidate) { return candidate.get() == gone; }),
                  list.end());
@@ -262,12 +260,11 @@ class LiveSubscriptions::Impl : public std::enable_shared_from_this<Impl> {
   GroupGauges gauges_ ABSL_GUARDED_BY(gauges_mu_);
 };
 
-LiveSubscriptions::LiveSubscriptions(SubscribeOptions options,
-                                     std::shared_ptr<const Router> router, Broker& broker,
-                                     MemoryBudget& budget, const Clock& clock, Timers& timers,
-                                     SubscribeMetrics& metrics)
-    : impl_(std::make_shared<Impl>(SubscribeWorld{options, std::move(router), broker, budget,
-                                                  clock, timers, metrics})) {}
+LiveSubscriptions::LiveSubscriptions(SubscribeOptions options, std::shared_ptr<const Router> router,
+                                     Broker& broker, MemoryBudget& budget, const Clock& clock,
+                                     Timers& timers, SubscribeMetrics& metrics)
+    : impl_(std::make_shared<Impl>(
+          SubscribeWorld{options, std::move(router), broker, budget, clock, timers, metrics})) {}
 
 LiveSubscriptions::~LiveSubscriptions() { impl_->Stop(); }
 

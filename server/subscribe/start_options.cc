@@ -23,8 +23,8 @@ bool IsControl(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7
 bool IsTopicName(std::string_view name) {
   if (name.empty() || name.size() > kMaxTopicLength || name == "." || name == "..") return false;
   return std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '.' || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
   });
 }
 
@@ -61,8 +61,9 @@ absl::StatusOr<std::vector<TopicInterest>> ResolveTopics(const SubscribeStart& s
   const std::vector<std::string> topics = WithoutDuplicates(start.topics);
   for (const std::string& topic : topics) {
     if (!IsTopicName(router.FullTopicOf(topic)) || topic.empty()) {
-      return StartInvalid("topics", "has a name that no topic can have: 1 to 249 characters of "
-                                    "A-Z a-z 0-9 . _ - with the prefix");
+      return StartInvalid("topics",
+                          "has a name that no topic can have: 1 to 249 characters of "
+                          "A-Z a-z 0-9 . _ - with the prefix");
     }
     InterestIn(result, topic, router).all_types = start.event_types.empty();
   }

@@ -52,8 +52,8 @@ struct StreamState : std::enable_shared_from_this<StreamState> {
   PlaceList leased;  // by end of lease: all leases of a stream are equally long
   std::uint32_t held = 0;
   std::uint64_t held_bytes = 0;
-  bool suspect = false;       // a lease ran out: one delivery at a time until it reacts
-  std::uint64_t saving = 0;   // the round in which it was kept free for a large event
+  bool suspect = false;      // a lease ran out: one delivery at a time until it reacts
+  std::uint64_t saving = 0;  // the round in which it was kept free for a large event
   DeadIds dead;
 
   // To send, with `queued`.
@@ -65,8 +65,8 @@ struct StreamState : std::enable_shared_from_this<StreamState> {
   std::optional<absl::Status> end;
   bool end_taken = false;
 
-  bool waiting = false;  // the last Take() was empty and the sink was not called since
-  bool touched = false;  // in DeliveryBook's list of streams to look at
+  bool waiting = false;     // the last Take() was empty and the sink was not called since
+  bool touched = false;     // in DeliveryBook's list of streams to look at
   bool told_later = false;  // the timer thread will call the sink
   SteadyTime next_heartbeat{};
   const std::shared_ptr<SinkGate> gate;

@@ -260,8 +260,8 @@ void Subscription::SendHeartbeats(SteadyTime now) {
     if (stream->next_heartbeat > now) continue;
     stream->next_heartbeat = now + world_.options.heartbeat;
     if (!heartbeat.has_value()) {
-      heartbeat = Heartbeat{.now = world_.clock.WallNow(),
-                            .oldest_unsettled = book_.OldestUnsettled(now)};
+      heartbeat =
+          Heartbeat{.now = world_.clock.WallNow(), .oldest_unsettled = book_.OldestUnsettled(now)};
       if (consumer_ != nullptr) {
         for (const auto& [topic, stats] : consumer_->stats().topics) {
           heartbeat->lag_events += stats.lag_events;

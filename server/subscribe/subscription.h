@@ -47,12 +47,11 @@ struct SubscribeWorld {
 //                │                                                             (Consumer::Close)
 //                └─ without a stream after an abnormal end: lingers for the reconnect
 //
-// Life: owned by LiveSubscriptions and by its streams' Subscribers. The consumer is destroyed on the
-// timer thread after it closed, or in Stop().
-// Thread safety: all methods may be called from any thread; handler methods come from the consumer's
-// thread. Lock order: LiveSubscriptions::Impl::mu_, then mu_, then the consumer's own. Sinks,
-// callbacks and timers are called with no lock held; sinks only from the consumer's and the timer
-// thread.
+// Life: owned by LiveSubscriptions and by its streams' Subscribers. The consumer is destroyed on
+// the timer thread after it closed, or in Stop(). Thread safety: all methods may be called from any
+// thread; handler methods come from the consumer's thread. Lock order:
+// LiveSubscriptions::Impl::mu_, then mu_, then the consumer's own. Sinks, callbacks and timers are
+// called with no lock held; sinks only from the consumer's and the timer thread.
 class Subscription final : public ConsumerHandler,
                            public std::enable_shared_from_this<Subscription> {
  public:

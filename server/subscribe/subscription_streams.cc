@@ -54,8 +54,8 @@ Outgoing Subscription::Take(StreamState& stream, std::uint32_t max_events,
   }
   outgoing.failures = std::exchange(stream.failures, {});
   if (!stream.queued.empty()) {
-    outgoing.deliveries = book_.Take(stream, max_events, max_bytes, world_.clock.Now(),
-                                     world_.clock.WallNow());
+    outgoing.deliveries =
+        book_.Take(stream, max_events, max_bytes, world_.clock.Now(), world_.clock.WallNow());
   }
   outgoing.heartbeat = std::exchange(stream.heartbeat, std::nullopt);
   outgoing.draining = std::exchange(stream.draining, std::nullopt);

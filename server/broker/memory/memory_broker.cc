@@ -1,0 +1,169 @@
+#include "server/broker/memory/memory_broker.h"
+
+#include "server/base/check.h"
+#include "server/broker/memory/memory_cluster.h"
+#include "server/broker/memory/memory_consumer.h"
+#include "server/broker/memory/memory_producer.h"
+
+namespace sidebus {
+
+MemoryBroker::MemoryBroker(const Clock& clock, std::uint64_t seed)
+    : cluster_(std::make_unique<MemoryCluster>(clock)) {
+  if (seed != 0) random_.emplace(seed);
+  MutexLock lock(cluster_->mu);
+  cluster_->reachable_since = clock.Now();
+}
+
+MemoryBroker::~MemoryBroker() {
+  MutexLock lock(cluster_->mu);
+  SIDEBUS_CHECK(cluster_->clients.empty());
+}
+
+absl::StatusOr<std::unique_ptr<Producer>> MemoryBroker::MakeProducer(ProducerListener& listener) {
+  return std::make_unique<MemoryProducer>(*cluster_, listener);
+}
+
+absl::StatusOr<std::unique_ptr<Consumer>> MemoryBroker::MakeConsumer(ConsumerOptions options,
+                                                                     ConsumerHandler& handler) {
+  return std::make_unique<MemoryConsumer>(*cluster_, std::move(options), handler);
+}
+
+void MemoryBroker::CreateTopic(const std::string& topic, int partitions) {
+  MutexLock lock(cluster_->mu);
+  cluster_->topics.try_emplace(topic, static_cast<std::size_t>(partitions));
+  ++cluster_->readiness_changes;
+  cluster_->Changed();
+}
+
+std::int64_t MemoryBroker::Append(const std::string& topic, std::int32_t partition, Record record) {
+  MutexLock lock(cluster_->mu);
+  MemoryCluster::Log& log = cluster_->topics.at(topic).at(static_cast<std::size_t>(partition));
+  log.push_back({std::move(record), cluster_->clock.WallNow()});
+  cluster_->Changed();
+  return static_cast<std::int64_t>(log.size()) - 1;
+}
+
+std::vector<Record> MemoryBroker::Read(const std::string& topic, std::int32_t partition) const {
+  MutexLock lock(cluster_->mu);
+  std::vector<Record> records;
+  for (const auto& entry : cluster_->topics.at(topic).at(static_cast<std::size_t>(partition))) {
+    records.push_back(entry.record);
+  }
+  return records;
+}
+
+std::optional<std::int64_t> MemoryBroker::Committed(const std::string& group,
+                                                    const std::string& topic,
+                                                    std::int32_t partition) const {
+  MutexLock lock(cluster_->mu);
+  const auto position = cluster_->positions.find({group, topic, partition});
+  if (position == cluster_->positions.end()) return std::nullopt;
+  return position->second;
+}
+
+std::size_t MemoryBroker::Members(const std::string& group) const {
+  MutexLock lock(cluster_->mu);
+  const auto members = cluster_->groups.find(group);
+  return members == cluster_->groups.end() ? 0 : members->second.size();
+}
+
+bool MemoryBroker::Step() {
+  std::vector<std::shared_ptr<MemoryCluster::Client>> clients;
+  {
+    MutexLock lock(cluster_->mu);
+    clients = cluster_->clients;
+  }
+  if (clients.empty()) return false;
+  const std::size_t first = random_.has_value() ? (*random_)() : ++turn_;
+  for (std::size_t i = 0; i < clients.size(); ++i) {
+    if (cluster_->Work(clients[(first + i) % clients.size()])) return true;
+  }
+  return false;
+}
+
+std::size_t MemoryBroker::RunUntilIdle() {
+  std::size_t steps = 0;
+  while (Step()) ++steps;
+  return steps;
+}
+
+void MemoryBroker::SetReachable(bool reachable) {
+  MutexLock lock(cluster_->mu);
+  if (cluster_->faults.unreachable != reachable) return;
+  cluster_->faults.unreachable = !reachable;
+  cluster_->reachable_since = cluster_->clock.Now();
+  ++cluster_->readiness_changes;
+  cluster_->Changed();
+}
+
+void MemoryBroker::Revoke(const std::string& group, bool lost) {
+  MutexLock lock(cluster_->mu);
+  for (MemoryConsumer* member : cluster_->groups[group]) member->MarkRevoked(lost);
+  cluster_->Changed();
+}
+
+void MemoryBroker::FailConsumers(const std::string& group, const absl::Status& why) {
+  MutexLock lock(cluster_->mu);
+  for (MemoryConsumer* member : cluster_->groups[group]) member->MarkFailed(why);
+  cluster_->Changed();
+}
+
+void MemoryBroker::FailProduces(int count, DeliveryReport::Outcome outcome) {
+  MutexLock lock(cluster_->mu);
+  cluster_->faults.fail_produces = count;
+  cluster_->faults.failed_outcome = outcome;
+}
+
+void MemoryBroker::DuplicateProduces(int count) {
+  MutexLock lock(cluster_->mu);
+  cluster_->faults.duplicate_produces = count;
+}
+
+void MemoryBroker::HoldReports(bool hold) {
+  MutexLock lock(cluster_->mu);
+  cluster_->faults.hold_reports = hold;
+  cluster_->Changed();
+}
+
+void MemoryBroker::FailCommits(int count) {
+  MutexLock lock(cluster_->mu);
+  cluster_->faults.fail_commits = count;
+}
+
+MemoryBrokerThread::MemoryBrokerThread(MemoryBroker& broker) : broker_(broker) {
+  {
+    MutexLock lock(broker_.cluster_->mu);
+    broker_.cluster_->threaded = true;
+  }
+  thread_ = std::thread([this] { Run(); });
+}
+
+MemoryBrokerThread::~MemoryBrokerThread() {
+  {
+    MutexLock lock(broker_.cluster_->mu);
+    stopping_ = true;
+    broker_.cluster_->threaded = false;
+    broker_.cluster_->Changed();
+  }
+  thread_.join();
+}
+
+void MemoryBrokerThread::Run() {
+  // Commits are due by time alone.
+  constexpr auto kLookAgain = std::chrono::milliseconds(50);
+  MemoryCluster& cluster = *broker_.cluster_;
+  while (true) {
+    std::uint64_t seen = 0;
+    {
+      MutexLock lock(cluster.mu);
+      if (stopping_) return;
+      seen = cluster.version;
+    }
+    if (broker_.Step()) continue;
+    MutexLock lock(cluster.mu);
+    if (stopping_ || cluster.version != seen) continue;
+    cluster.changed.WaitUntil(cluster.mu, std::chrono::steady_clock::now() + kLookAgain);
+  }
+}
+
+}  // namespace sidebus

@@ -1,0 +1,117 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "server/base/clock.h"
+#include "server/base/mutex.h"
+#include "server/broker/producer.h"
+#include "server/event/event.h"
+
+namespace sidebus {
+
+class MemoryConsumer;
+
+// One client of the memory broker: something with work to do and callbacks to make.
+class MemoryClient {
+ public:
+  virtual ~MemoryClient() = default;
+
+  // Does one piece of work with at most one callback, with no lock held. False: nothing to do now.
+  // Not called twice at the same time for one client.
+  virtual bool Work() = 0;
+};
+
+// What all clients of one memory broker share: logs, groups, positions, faults.
+//
+// Thread safety: everything mutable is guarded by `mu`, the last lock of all.
+struct MemoryCluster {
+  struct Entry {
+    Record record;
+    SystemTime timestamp{};
+  };
+  using Log = std::vector<Entry>;
+  using PositionKey =
+      std::tuple<std::string, std::string, std::int32_t>;  // group, topic, partition
+
+  struct Client {
+    MemoryClient* client = nullptr;  // null: destroyed
+    bool busy = false;
+  };
+
+  struct Faults {
+    bool unreachable = false;
+    bool hold_reports = false;
+    int fail_produces = 0;
+    DeliveryReport::Outcome failed_outcome = DeliveryReport::Outcome::kNotWritten;
+    int duplicate_produces = 0;
+    int fail_commits = 0;
+  };
+
+  explicit MemoryCluster(const Clock& the_clock) : clock(the_clock) {}
+
+  void Changed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    ++version;
+    changed.NotifyAll();
+  }
+
+  // Adds a client; it is worked from now on.
+  std::shared_ptr<Client> Add(MemoryClient& client) {
+    auto entry = std::make_shared<Client>(Client{&client, false});
+    MutexLock lock(mu);
+    clients.push_back(entry);
+    Changed();
+    return entry;
+  }
+
+  // Takes a client out; waits until it is not being worked. Not from its own callbacks.
+  void Remove(const std::shared_ptr<Client>& entry) {
+    MutexLock lock(mu);
+    entry->client = nullptr;
+    while (entry->busy) changed.Wait(mu);
+    std::erase(clients, entry);
+    Changed();
+  }
+
+  // Works the client unless somebody does already.
+  bool Work(const std::shared_ptr<Client>& entry) {
+    MemoryClient* client = nullptr;
+    {
+      MutexLock lock(mu);
+      if (entry->client == nullptr || entry->busy) return false;
+      entry->busy = true;
+      client = entry->client;
+    }
+    const bool worked = client->Work();
+    MutexLock lock(mu);
+    entry->busy = false;
+    changed.NotifyAll();
+    return worked;
+  }
+
+  const Clock& clock;
+  Mutex mu;
+  CondVar changed;
+  std::uint64_t version ABSL_GUARDED_BY(mu) = 0;
+  bool threaded ABSL_GUARDED_BY(mu) = false;  // a thread works the clients
+  std::vector<std::shared_ptr<Client>> clients ABSL_GUARDED_BY(mu);
+
+  std::map<std::string, std::vector<Log>> topics ABSL_GUARDED_BY(mu);
+  std::map<PositionKey, std::int64_t> positions ABSL_GUARDED_BY(mu);
+  std::map<std::string, std::vector<MemoryConsumer*>> groups ABSL_GUARDED_BY(mu);  // as they joined
+  std::map<PositionKey, const MemoryConsumer*> owners ABSL_GUARDED_BY(mu);
+  std::uint64_t last_assignment ABSL_GUARDED_BY(mu) = 0;
+  std::uint64_t last_group ABSL_GUARDED_BY(mu) = 0;  // of broadcast consumers
+  std::uint64_t readiness_changes ABSL_GUARDED_BY(mu) = 0;
+  SteadyTime reachable_since ABSL_GUARDED_BY(mu){};
+  Faults faults ABSL_GUARDED_BY(mu);
+};
+
+}  // namespace sidebus

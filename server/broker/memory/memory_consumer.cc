@@ -1,0 +1,364 @@
+#include "server/broker/memory/memory_consumer.h"
+
+#include <algorithm>
+
+#include "server/base/error.h"
+
+namespace sidebus {
+namespace {
+
+constexpr Duration kCommitInterval = std::chrono::milliseconds(500);
+
+}  // namespace
+
+MemoryConsumer::MemoryConsumer(MemoryCluster& cluster, ConsumerOptions options,
+                               ConsumerHandler& handler)
+    : cluster_(cluster),
+      handler_(handler),
+      options_(std::move(options)),
+      broadcast_(options_.group.empty()) {
+  {
+    MutexLock lock(cluster_.mu);
+    // A name that no client can give.
+    group_ = broadcast_ ? "\n" + std::to_string(++cluster_.last_group) : options_.group;
+    topics_ = options_.topics;
+    to_pin_ = options_.topics;
+  }
+  client_ = cluster_.Add(*this);
+}
+
+MemoryConsumer::~MemoryConsumer() {
+  cluster_.Remove(client_);
+  MutexLock lock(cluster_.mu);
+  for (const auto& [id, assigned] : assignments_) cluster_.owners.erase(KeyOf(assigned));
+  std::erase(cluster_.groups[group_], this);
+  cluster_.Changed();
+}
+
+bool MemoryConsumer::Ack(const DeliveryTag& tag) {
+  MutexLock lock(cluster_.mu);
+  const auto assigned = assignments_.find(tag.assignment);
+  if (assigned == assignments_.end()) return false;
+  return assigned->second.tracker.Ack(tag.offset);
+}
+
+void MemoryConsumer::RoomReturned(AssignmentId assignment) {
+  MutexLock lock(cluster_.mu);
+  const auto assigned = assignments_.find(assignment);
+  if (assigned == assignments_.end()) return;
+  assigned->second.no_room = false;
+  cluster_.Changed();
+}
+
+void MemoryConsumer::SetTopics(std::vector<std::string> topics) {
+  MutexLock lock(cluster_.mu);
+  for (const std::string& topic : topics) {
+    if (std::find(topics_.begin(), topics_.end(), topic) == topics_.end()) to_pin_.push_back(topic);
+  }
+  topics_ = std::move(topics);
+  cluster_.Changed();
+}
+
+void MemoryConsumer::Commit(Done done) {
+  MutexLock lock(cluster_.mu);
+  commits_.push_back(std::move(done));
+  cluster_.Changed();
+}
+
+void MemoryConsumer::Close(Done done) {
+  MutexLock lock(cluster_.mu);
+  close_ = std::move(done);
+  cluster_.Changed();
+}
+
+ConsumerStats MemoryConsumer::stats() const {
+  MutexLock lock(cluster_.mu);
+  ConsumerStats stats = stats_;
+  for (const auto& [id, assigned] : assignments_) {
+    ConsumerStats::Topic& topic = stats.topics[assigned.topic];
+    const auto& log =
+        cluster_.topics.at(assigned.topic)[static_cast<std::size_t>(assigned.partition)];
+    ++topic.partitions;
+    topic.lag_events += static_cast<std::uint64_t>(std::max<std::int64_t>(
+        0, static_cast<std::int64_t>(log.size()) - assigned.tracker.ack_floor()));
+  }
+  return stats;
+}
+
+void MemoryConsumer::MarkRevoked(bool lost) {
+  for (auto& [id, assigned] : assignments_) {
+    assigned.taken = true;
+    assigned.lost = lost;
+  }
+}
+
+void MemoryConsumer::MarkFailed(const absl::Status& why) {
+  if (!failed_) to_tell_ = why;
+  failed_ = true;
+}
+
+bool MemoryConsumer::Work() {
+  bool closing = false;
+  bool failed = false;
+  bool offline = false;
+  std::optional<absl::Status> to_tell;
+  {
+    MutexLock lock(cluster_.mu);
+    if (closed_) return false;
+    closing = close_.has_value();
+    failed = failed_;
+    offline = cluster_.faults.unreachable;
+    if (!closing) to_tell = std::exchange(to_tell_, std::nullopt);
+  }
+  if (closing) return RevokeOne(true) || Leave();
+  if (to_tell.has_value()) {
+    handler_.OnFailed(*to_tell);
+    return true;
+  }
+  if (offline) return false;
+  if (failed) return RevokeOne(true);
+  return Join() || RevokeOne(false) || AssignOne() || CommitIfDue() || FetchOne();
+}
+
+bool MemoryConsumer::Join() {
+  MutexLock lock(cluster_.mu);
+  if (!to_pin_.empty()) PinNewTopics();
+  if (joined_) return false;
+  const bool any = std::any_of(topics_.begin(), topics_.end(), [&](const std::string& topic) {
+    return cluster_.topics.contains(topic);
+  });
+  if (!any) {
+    MarkFailed(MakeError(Reason::kTopicMissing, "none of the topics exists: create one"));
+    return true;
+  }
+  joined_ = true;
+  next_commit_ = cluster_.clock.Now() + kCommitInterval;
+  cluster_.groups[group_].push_back(this);
+  cluster_.Changed();
+  return true;
+}
+
+void MemoryConsumer::PinNewTopics() {
+  for (const std::string& topic : std::exchange(to_pin_, {})) {
+    if (cluster_.topics.contains(topic)) Pin(topic);
+  }
+}
+
+// Gives every partition a position when the group has none on the topic.
+void MemoryConsumer::Pin(const std::string& topic) {
+  const std::size_t partitions = cluster_.topics.at(topic).size();
+  for (std::size_t i = 0; i < partitions; ++i) {
+    if (cluster_.positions.contains({group_, topic, static_cast<std::int32_t>(i)})) return;
+  }
+  for (std::size_t i = 0; i < partitions; ++i) {
+    cluster_.positions[{group_, topic, static_cast<std::int32_t>(i)}] = StartOf(topic, i);
+  }
+}
+
+std::int64_t MemoryConsumer::StartOf(const std::string& topic, std::size_t partition) const {
+  const MemoryCluster::Log& log = cluster_.topics.at(topic)[partition];
+  const auto end = static_cast<std::int64_t>(log.size());
+  const StartPosition& start = options_.start;
+  switch (start.at) {
+    case StartPosition::At::kEarliest:
+      return 0;
+    case StartPosition::At::kLatest:
+      return end;
+    case StartPosition::At::kTime:
+      for (std::size_t i = 0; i < log.size(); ++i) {
+        if (log[i].timestamp >= start.time) return static_cast<std::int64_t>(i);
+      }
+      return end;
+    case StartPosition::At::kPositions:
+      for (const Position& position : start.positions) {
+        if (position.topic == topic && position.partition == static_cast<std::int32_t>(partition)) {
+          return std::min(position.offset, end);
+        }
+      }
+      return end;
+  }
+  return 0;
+}
+
+std::vector<std::pair<std::string, std::int32_t>> MemoryConsumer::Share() const {
+  std::vector<std::pair<std::string, std::int32_t>> share;
+  const auto members = cluster_.groups.find(group_);
+  for (const std::string& topic : topics_) {
+    const auto known = cluster_.topics.find(topic);
+    if (known == cluster_.topics.end()) continue;
+    std::size_t mine = 0;
+    std::size_t interested = 0;
+    for (const MemoryConsumer* member : members->second) {
+      const auto& theirs = member->topics_;
+      if (std::find(theirs.begin(), theirs.end(), topic) == theirs.end()) continue;
+      if (member == this) mine = interested;
+      ++interested;
+    }
+    // Range: the first ones get one more when it does not come out even.
+    const std::size_t partitions = known->second.size();
+    const std::size_t each = partitions / interested;
+    const std::size_t more = partitions % interested;
+    const std::size_t first = mine * each + std::min(mine, more);
+    const std::size_t last = first + each + (mine < more ? 1 : 0);
+    for (std::size_t i = first; i < last; ++i) {
+      share.emplace_back(topic, static_cast<std::int32_t>(i));
+    }
+  }
+  return share;
+}
+
+bool MemoryConsumer::RevokeOne(bool all) {
+  AssignmentId id;
+  bool lost = false;
+  {
+    MutexLock lock(cluster_.mu);
+    if (assignments_.empty()) return false;
+    const auto share = all ? decltype(Share())() : Share();
+    const auto goes = [&](const auto& entry) {
+      const Assigned& assigned = entry.second;
+      return assigned.taken ||
+             std::find(share.begin(), share.end(), std::pair(assigned.topic, assigned.partition)) ==
+                 share.end();
+    };
+    const auto found = std::find_if(assignments_.begin(), assignments_.end(), goes);
+    if (found == assignments_.end()) return false;
+    id = found->first;
+    lost = found->second.lost;
+  }
+  handler_.OnRevoked(id, lost);
+  MutexLock lock(cluster_.mu);
+  const auto assigned = assignments_.find(id);
+  if (!lost) {
+    const absl::Status committed = CommitOne(assigned->second);
+    if (close_.has_value()) close_status_.Update(committed);
+  }
+  ++(lost ? stats_.lost : stats_.revoked);
+  cluster_.owners.erase(KeyOf(assigned->second));
+  assignments_.erase(assigned);
+  cluster_.Changed();
+  return true;
+}
+
+bool MemoryConsumer::AssignOne() {
+  AssignmentId id;
+  std::string topic;
+  std::int32_t partition = -1;
+  {
+    MutexLock lock(cluster_.mu);
+    for (const auto& [name, number] : Share()) {
+      if (!cluster_.owners.try_emplace({group_, name, number}, this).second) continue;
+      topic = name;
+      partition = number;
+      break;
+    }
+    if (partition < 0) return false;
+    id = AssignmentId(++cluster_.last_assignment);
+    // A partition without a position is one that appeared after the group started.
+    const std::int64_t start =
+        cluster_.positions.try_emplace({group_, topic, partition}, 0).first->second;
+    assignments_.emplace(id, Assigned{.topic = topic,
+                                      .partition = partition,
+                                      .tracker = OffsetTracker(start),
+                                      .next = start});
+    ++stats_.assigned;
+  }
+  handler_.OnAssigned(id, topic, partition);
+  return true;
+}
+
+absl::Status MemoryConsumer::CommitOne(Assigned& assigned) {
+  const std::int64_t before = cluster_.positions[KeyOf(assigned)];
+  const auto position = assigned.tracker.TakeCommittable();
+  if (broadcast_ || !position.has_value()) return absl::OkStatus();
+  if (cluster_.faults.unreachable || cluster_.faults.fail_commits > 0) {
+    if (cluster_.faults.fail_commits > 0) --cluster_.faults.fail_commits;
+    ++stats_.commits_failed;
+    assigned.tracker.CommitFailed(before);
+    return MakeError(Reason::kBrokerDown, "the position was not committed");
+  }
+  ++stats_.commits_ok;
+  stats_.last_commit = cluster_.clock.WallNow();
+  cluster_.positions[KeyOf(assigned)] = *position;
+  return absl::OkStatus();
+}
+
+bool MemoryConsumer::CommitIfDue() {
+  std::vector<Done> commits;
+  absl::Status status;
+  {
+    MutexLock lock(cluster_.mu);
+    const SteadyTime now = cluster_.clock.Now();
+    if (commits_.empty() && now < next_commit_) return false;
+    next_commit_ = now + kCommitInterval;
+    commits = std::exchange(commits_, {});
+    for (auto& [id, assigned] : assignments_) status.Update(CommitOne(assigned));
+  }
+  for (Done& done : commits) done(status);
+  return !commits.empty();
+}
+
+bool MemoryConsumer::FetchOne() {
+  AssignmentId id;
+  {
+    MutexLock lock(cluster_.mu);
+    if (assignments_.empty()) return false;
+    auto candidate = assignments_.upper_bound(last_fetched_);
+    bool found = false;
+    for (std::size_t i = 0; i < assignments_.size() && !found; ++i) {
+      if (candidate == assignments_.end()) candidate = assignments_.begin();
+      Assigned& assigned = candidate->second;
+      const auto& log =
+          cluster_.topics.at(assigned.topic)[static_cast<std::size_t>(assigned.partition)];
+      found = !assigned.no_room && assigned.next < static_cast<std::int64_t>(log.size());
+      if (found) {
+        id = candidate->first;
+        assigned.no_room = true;  // before asking: RoomReturned() may come while we do
+      }
+      ++candidate;
+    }
+    if (!found) return false;
+    last_fetched_ = id;
+  }
+  const Room room = handler_.RoomFor(id);
+  if (room.events == 0) return true;
+
+  std::vector<ConsumedRecord> records;
+  {
+    MutexLock lock(cluster_.mu);
+    Assigned& assigned = assignments_.at(id);
+    assigned.no_room = false;
+    const auto& log =
+        cluster_.topics.at(assigned.topic)[static_cast<std::size_t>(assigned.partition)];
+    std::uint64_t bytes = 0;
+    while (records.size() < room.events && bytes < room.bytes &&
+           assigned.next < static_cast<std::int64_t>(log.size())) {
+      const auto& entry = log[static_cast<std::size_t>(assigned.next)];
+      bytes += SizeOf(entry.record);
+      assigned.tracker.Track(assigned.next);
+      records.push_back({{id, assigned.next}, assigned.next, entry.timestamp, entry.record});
+      ++assigned.next;
+    }
+  }
+  if (!records.empty()) handler_.OnRecords(id, std::move(records));
+  return true;
+}
+
+bool MemoryConsumer::Leave() {
+  std::vector<Done> commits;
+  Done close;
+  absl::Status status;
+  {
+    MutexLock lock(cluster_.mu);
+    closed_ = true;
+    std::erase(cluster_.groups[group_], this);
+    commits = std::exchange(commits_, {});
+    close = *std::move(close_);
+    status = close_status_;
+    cluster_.Changed();
+  }
+  for (Done& done : commits) done(status);
+  close(status);
+  return true;
+}
+
+}  // namespace sidebus
