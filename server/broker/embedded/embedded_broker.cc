@@ -21,6 +21,9 @@ absl::StatusOr<std::unique_ptr<EmbeddedBroker>> EmbeddedBroker::Make(
     return absl::InternalError("the embedded broker cannot listen on 127.0.0.1");
   }
   rd_kafka_mock_group_initial_rebalance_delay_ms(broker->cluster_, 0);
+  // Brokers are numbered from 1, and by default none is the controller: look-ups of topics would wait
+  // for one for ever.
+  rd_kafka_mock_set_controller_id(broker->cluster_, 1);
   for (const std::string& topic : options.topics) {
     if (absl::Status made = broker->CreateTopic(topic, options.partitions); !made.ok()) return made;
   }
