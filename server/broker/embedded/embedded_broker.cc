@@ -21,6 +21,8 @@ absl::StatusOr<std::unique_ptr<EmbeddedBroker>> EmbeddedBroker::Make(
     return absl::InternalError("the embedded broker cannot listen on 127.0.0.1");
   }
   rd_kafka_mock_group_initial_rebalance_delay_ms(broker->cluster_, 0);
+  // Its default names a broker that does not exist, and some requests go to the controller.
+  rd_kafka_mock_set_controller_id(broker->cluster_, 1);
   for (const std::string& topic : options.topics) {
     if (absl::Status made = broker->CreateTopic(topic, options.partitions); !made.ok()) return made;
   }
