@@ -1,0 +1,170 @@
+#include <gmock/gmock.h>
+
+#include "server/base/error.h"
+#include "tests/broker_contract/contract.h"
+
+namespace sidebus::contract {
+namespace {
+
+using testing::ElementsAreArray;
+
+TEST_P(BrokerContract, ARecordIsReportedOnceWithItsPosition) {
+  const std::string topic = NewTopic(1);
+  ProducerTopic& handle = producer().Topic(topic);
+  ASSERT_TRUE(listener().WaitFor(handle, TopicReadiness::kReady));
+  Sent sent(ValueOf("a"));
+
+  ASSERT_TRUE(producer().Produce(handle, sent).ok());
+
+  const DeliveryReport report = sent.Report();
+  EXPECT_EQ(report.outcome, DeliveryReport::Outcome::kWritten);
+  EXPECT_TRUE(report.error.ok());
+  EXPECT_EQ(report.partition, 0);
+  EXPECT_EQ(report.offset, 0);
+  EXPECT_TRUE(producer().Flush(Clock::Real().Now() + std::chrono::seconds(10)));
+  EXPECT_EQ(sent.reports(), 1);
+  EXPECT_EQ(producer().in_flight(), 0u);
+}
+
+TEST_P(BrokerContract, RecordsOfOneKeyAreInTheOrderOfTheCalls) {
+  const std::string topic = NewTopic(2);
+  std::vector<std::string> values;
+  for (int i = 0; i < 500; ++i) values.push_back(std::to_string(i));
+
+  PublishValues(topic, values, "key");
+
+  Receiver receiver;
+  auto consumer = Consume(UnusedName("group"), {topic}, receiver);
+  ASSERT_TRUE(receiver.WaitForRecords(values.size()));
+  EXPECT_THAT(receiver.values(), ElementsAreArray(values));
+  EXPECT_TRUE(CloseAndWait(std::move(consumer)).ok());
+}
+
+TEST_P(BrokerContract, ATopicHandleIsTheSameForTheSameName) {
+  const std::string topic = NewTopic();
+
+  EXPECT_EQ(&producer().Topic(topic), &producer().Topic(topic));
+  EXPECT_EQ(producer().Topic(topic).name(), topic);
+}
+
+TEST_P(BrokerContract, ATopicThatDoesNotExistIsMissingAndReadyOnceItWasMade) {
+  const std::string topic = UnusedName("appears");
+  ProducerTopic& handle = producer().Topic(topic);
+  ASSERT_TRUE(listener().WaitFor(handle, TopicReadiness::kMissing));
+
+  fixture_->CreateTopic(topic, 1);
+
+  ASSERT_TRUE(listener().WaitFor(handle, TopicReadiness::kReady));
+  EXPECT_EQ(Publish(topic, ValueOf("a")).outcome, DeliveryReport::Outcome::kWritten);
+  EXPECT_TRUE(producer().condition().reachable);
+}
+
+TEST_P(BrokerContract, FlushReturnsAtOnceWhenNothingIsAccepted) {
+  EXPECT_TRUE(producer().Flush(Clock::Real().Now()));
+}
+
+TEST_P(BrokerContract, FlushWaitsForEveryReport) {
+  const std::string topic = NewTopic();
+  ProducerTopic& handle = producer().Topic(topic);
+  ASSERT_TRUE(listener().WaitFor(handle, TopicReadiness::kReady));
+  std::vector<std::unique_ptr<Sent>> sent;
+  for (int i = 0; i < 100; ++i) {
+    sent.push_back(std::make_unique<Sent>(ValueOf("a")));
+    ASSERT_TRUE(producer().Produce(handle, *sent.back()).ok());
+  }
+
+  EXPECT_TRUE(producer().Flush(Clock::Real().Now() + kPatience));
+
+  for (const auto& one : sent) EXPECT_EQ(one->reports(), 1);
+}
+
+TEST_P(BrokerContract, PurgeReportsEverythingOnceAndNeverClaimsThatItWasNotWrittenWhenItWas) {
+  const std::string topic = NewTopic(1);
+  ProducerTopic& handle = producer().Topic(topic);
+  ASSERT_TRUE(listener().WaitFor(handle, TopicReadiness::kReady));
+  std::vector<std::unique_ptr<Sent>> sent;
+  for (int i = 0; i < 2000; ++i) {
+    sent.push_back(std::make_unique<Sent>(ValueOf(std::to_string(i))));
+    ASSERT_TRUE(producer().Produce(handle, *sent.back()).ok());
+  }
+
+  producer().Purge();
+
+  ASSERT_TRUE(producer().Flush(Clock::Real().Now() + kPatience));
+  std::vector<std::string> written;
+  std::vector<std::string> not_written;
+  for (int i = 0; i < 2000; ++i) {
+    const std::size_t index = static_cast<std::size_t>(i);
+    ASSERT_EQ(sent[index]->reports(), 1);
+    const DeliveryReport report = sent[index]->Report();
+    EXPECT_EQ(report.error.ok(), report.outcome == DeliveryReport::Outcome::kWritten);
+    if (report.outcome == DeliveryReport::Outcome::kWritten) written.push_back(std::to_string(i));
+    if (report.outcome == DeliveryReport::Outcome::kNotWritten) {
+      not_written.push_back(std::to_string(i));
+    }
+  }
+  PublishValues(topic, {"last"});
+  Receiver receiver;
+  auto consumer = Consume(UnusedName("group"), {topic}, receiver);
+  ASSERT_TRUE(receiver.WaitUntil([](const Receiver& r) { return r.count() > 0; }));
+  const auto saw_last = [&] {
+    const auto values = receiver.values();
+    return !values.empty() && values.back() == "last";
+  };
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (!saw_last() && std::chrono::steady_clock::now() < deadline) {
+    (void)receiver.WaitForRecords(receiver.values().size() + 1);
+  }
+  const std::vector<std::string> in_log = receiver.values();
+  EXPECT_THAT(in_log, testing::IsSupersetOf(written));
+  for (const std::string& value : not_written) {
+    EXPECT_THAT(in_log, testing::Not(testing::Contains(value)));
+  }
+  EXPECT_TRUE(CloseAndWait(std::move(consumer)).ok());
+}
+
+TEST_P(BrokerContract, TheDestructorReportsWhatIsLeft) {
+  const std::string topic = NewTopic();
+  Listener listener;
+  auto made = broker().MakeProducer(listener);
+  ASSERT_TRUE(made.ok());
+  ProducerTopic& handle = (*made)->Topic(topic);
+  ASSERT_TRUE(listener.WaitFor(handle, TopicReadiness::kReady));
+  std::vector<std::unique_ptr<Sent>> sent;
+  for (int i = 0; i < 100; ++i) {
+    sent.push_back(std::make_unique<Sent>(ValueOf("a")));
+    ASSERT_TRUE((*made)->Produce(handle, *sent.back()).ok());
+  }
+
+  made->reset();
+
+  for (const auto& one : sent) EXPECT_EQ(one->reports(), 1);
+}
+
+TEST_P(BrokerContract, BytesComeBackExactly) {
+  const std::string topic = NewTopic(1);
+  const std::string binary("\0\xff\x80 z", 5);
+  const std::vector<Record> records = {
+      {std::nullopt, std::nullopt, {}},
+      {"", "", {}},
+      {binary, binary, {{"h", binary}, {"h", "twice"}, {"null", std::nullopt}, {"empty", ""}}},
+      {"key", std::nullopt, {{"only", "header"}}},
+      {std::nullopt, std::string(200'000, 'x'), {}},
+  };
+
+  for (const Record& record : records) Publish(topic, record);
+
+  Receiver receiver;
+  auto consumer = Consume(UnusedName("group"), {topic}, receiver);
+  ASSERT_TRUE(receiver.WaitForRecords(records.size()));
+  const auto received = receiver.received();
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    EXPECT_EQ(received[i].record.record, records[i]) << "record " << i;
+    EXPECT_EQ(received[i].record.offset, static_cast<std::int64_t>(i));
+    EXPECT_GT(received[i].record.timestamp, SystemTime{});
+  }
+  EXPECT_TRUE(CloseAndWait(std::move(consumer)).ok());
+}
+
+}  // namespace
+}  // namespace sidebus::contract
