@@ -51,11 +51,10 @@ Gateway::Gateway(const Config& config)
     : config_(config),
       publish_budget_(ShareMemory(config.limits.memory).publish),
       subscribe_budget_(ShareMemory(config.limits.memory).subscribe),
-      health_(
-          Health::Make({config.readiness, config.startup_require_broker}, Clock::Real(), timers_)),
       publish_metrics_(metrics_),
       subscribe_metrics_(metrics_) {
-  health_ = Health::Make({config.readiness, config.startup_require_broker}, Clock::Real(), timers_);
+  health_ =
+      Health::Make({config.readiness, config.startup_require_broker}, Clock::Real(), timers_);
 }
 
 absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Start(const Config& config) {

@@ -17,10 +17,17 @@ namespace {
 
 using Subscriptions = std::vector<std::shared_ptr<Subscription>>;
 
-// Each subscription sets memory aside for its consumer's fetch buffer: a quarter of what is free,
-// and not less than this part of the whole, or it is refused.
-constexpr std::uint64_t kFreePart = 4;
-constexpr std::uint64_t kLeastPart = 128;
+// Memory that a subscription sets aside for its consumer's fetch buffer: a quarter of what is left of
+// half the budget, and not less than what leaves room for as many subscriptions as are allowed.
+std::uint64_t FetchMemory(const SubscribeOptions& options, const MemoryBudget& budget,
+                          std::uint64_t reserved) {
+  const std::uint64_t limit = budget.limit();
+  const std::uint64_t most = std::max<std::uint64_t>(
+      1, std::uint64_t{options.max_subscriptions} + options.max_broadcast_streams);
+  const std::uint64_t left = limit / 2 - std::min(limit / 2, reserved);
+  const std::uint64_t free = limit - std::min(limit, budget.used());
+  return std::max(limit / 4 / most, std::min(left, free) / 4);
+}
 
 absl::Status TooMany(std::string_view what, std::string_view limit) {
   return MakeError(Reason::kTooManyStreams,
@@ -200,9 +207,9 @@ class LiveSubscriptions::Impl : public std::enable_shared_from_this<Impl> {
                groups_.size() >= world_.options.max_subscriptions) {
       return TooMany("as many groups as this gateway takes", "limits.max_subscriptions");
     }
-    const std::uint64_t limit = world_.budget.limit();
-    const std::uint64_t free = limit - std::min(limit, world_.budget.used());
-    const std::uint64_t reserved = std::max(limit / kLeastPart, free / kFreePart);
+    std::uint64_t others = 0;
+    for (const auto& subscription : All()) others += subscription->reserved();
+    const std::uint64_t reserved = FetchMemory(world_.options, world_.budget, others);
     if (!world_.budget.TryTake(reserved)) {
       return MakeError(Reason::kMemoryBudget,
                        "no memory is left for another subscription: settle events, or raise "
@@ -227,18 +234,21 @@ class LiveSubscriptions::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void Closed(const std::string& group, const Subscription* gone) {
+    const auto is_gone = [&](const auto& candidate) { return candidate.get() == gone; };
     std::shared_ptr<Subscription> next;
     {
       MutexLock lock(mu_);
+      std::erase_if(broadcasts_, is_gone);
       const auto live = groups_.find(group);
-      Subscriptions& list = group.empty() || live == groups_.end() ? broadcasts_ : live->second;
-      list.erase(std::remove_if(list.begin(), list.end(),
-                                [&](const auto& candidate) { return candidate.get() == gone; }),
-                 list.end());
-      if (!group.empty() && !list.empty()) next = list.front();
-      if (live != groups_.end() && live->second.empty()) groups_.erase(live);
+      if (live == groups_.end()) return;
+      std::erase_if(live->second, is_gone);
+      if (live->second.empty()) {
+        groups_.erase(live);
+        return;
+      }
+      next = live->second.front();
     }
-    if (next != nullptr) next->Begin();
+    next->Begin();
   }
 
   Subscriptions All() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {

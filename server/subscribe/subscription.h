@@ -67,6 +67,7 @@ class Subscription final : public ConsumerHandler,
   std::shared_ptr<StreamState> Attach(EffectiveStart start, std::string name, StreamSink& sink);
 
   Ordering ordering() const { return first_.ordering; }
+  std::uint64_t reserved() const { return reserved_; }
   std::size_t streams() const;
   std::size_t held() const;
   bool closing() const;

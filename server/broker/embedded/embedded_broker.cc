@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "server/broker/embedded/mock_nudge.h"
+
 namespace sidebus {
 
 absl::StatusOr<std::unique_ptr<EmbeddedBroker>> EmbeddedBroker::Make(
@@ -21,6 +23,10 @@ absl::StatusOr<std::unique_ptr<EmbeddedBroker>> EmbeddedBroker::Make(
     return absl::InternalError("the embedded broker cannot listen on 127.0.0.1");
   }
   rd_kafka_mock_group_initial_rebalance_delay_ms(broker->cluster_, 0);
+  // Brokers are numbered from 1, and by default none is the controller: look-ups of topics would
+  // wait for one for ever.
+  rd_kafka_mock_set_controller_id(broker->cluster_, 1);
+  const MockNudge nudge(rd_kafka_mock_cluster_bootstraps(broker->cluster_));
   for (const std::string& topic : options.topics) {
     if (absl::Status made = broker->CreateTopic(topic, options.partitions); !made.ok()) return made;
   }

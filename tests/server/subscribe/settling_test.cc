@@ -1,0 +1,557 @@
+// Every cell of DeliveryBook's table, seen from a stream.
+
+#include "tests/server/subscribe/subscribe_fixture.h"
+
+namespace sidebus {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+constexpr auto kReject = Nack::Action::kReject;
+constexpr auto kSkip = Nack::Action::kSkip;
+
+class SettlingTest : public SubscribeTest {
+ protected:
+  // A stream that holds "a" of key k, delivery 1; "b" waits behind it.
+  std::unique_ptr<TestStream> HoldA(SubscribeStart start = StartOf("g", {"order"})) {
+    Order("a", "k");
+    Order("b", "k");
+    auto stream = Open(std::move(start));
+    EXPECT_THAT(stream->TakeData(), ElementsAre("a"));
+    return stream;
+  }
+
+  static SubscribeStart OneAttempt() {
+    SubscribeStart start = StartOf("g", {"order"});
+    start.retry.max_attempts = 1;
+    return start;
+  }
+
+  void ExpectSettled(TestStream& stream) {
+    Settle();
+    EXPECT_THAT(stream.TakeData(), ElementsAre("b"));
+    EXPECT_EQ(Committed(), 1);
+  }
+
+  void ExpectHalted(TestStream& stream, std::int64_t offset = 0) {
+    Advance(minutes(1));
+    EXPECT_THAT(stream.TakeData(), IsEmpty());
+    EXPECT_EQ(Committed(), offset);
+    live_->UpdateMetrics();
+    EXPECT_THAT(registry_.Serialize(), testing::HasSubstr("sidebus_held_back_keys{group=\"g\"} 1"));
+  }
+
+  void Revoke(bool lost = false) {
+    broker_.Revoke("g", lost);
+    Settle();
+  }
+};
+
+// Held.
+
+TEST_F(SettlingTest, HeldAckSettles) {
+  const auto stream = HoldA();
+
+  stream->Ack(1);
+
+  ExpectSettled(*stream);
+}
+
+TEST_F(SettlingTest, HeldNackRetryIsDeliveredAgainAfterTheBackoffBeforeItsFollowers) {
+  const auto stream = HoldA();
+
+  stream->Refuse(1);
+
+  Advance(milliseconds(399));
+  EXPECT_THAT(stream->batch, IsEmpty());
+  Advance(milliseconds(202));
+  ASSERT_THAT(stream->batch, SizeIs(1));
+  EXPECT_EQ(stream->batch[0].event->data, "a");
+  EXPECT_EQ(stream->batch[0].attempt, 2u);
+  EXPECT_EQ(stream->batch[0].id, 2u);
+  EXPECT_THAT(stream->failures, IsEmpty());
+  EXPECT_EQ(Committed(), 0);
+}
+
+TEST_F(SettlingTest, ANackCanNameItsDelayUpToTheMaximum) {
+  const auto stream = HoldA();
+  Nack nack;
+  nack.delivery_id = 1;
+  nack.delay = std::chrono::hours(5);
+
+  stream->Settle(nack);
+
+  Advance(options_.max_delay - milliseconds(1));
+  EXPECT_THAT(stream->batch, IsEmpty());
+  Advance(milliseconds(1));
+  EXPECT_THAT(stream->TakeData(), ElementsAre("a"));
+}
+
+TEST_F(SettlingTest, ANackThatIsNotCountedUsesNoAttempt) {
+  const auto stream = HoldA(OneAttempt());
+  Nack nack;
+  nack.delivery_id = 1;
+  nack.not_counted = true;
+
+  stream->Settle(nack);
+
+  Advance(seconds(1));
+  ASSERT_THAT(stream->batch, SizeIs(1));
+  EXPECT_EQ(stream->batch[0].attempt, 1u);
+}
+
+TEST_F(SettlingTest, HeldLeaseOverIsDeliveredAgain) {
+  const auto stream = HoldA();
+
+  Advance(options_.lease + seconds(1));
+
+  ASSERT_THAT(stream->batch, SizeIs(1));
+  EXPECT_EQ(stream->batch[0].event->data, "a");
+  EXPECT_EQ(stream->batch[0].attempt, 2u);
+}
+
+TEST_F(SettlingTest, ALeaseStartsOnlyWhenTheWriteCompleted) {
+  Order("a");
+  TestStream stream;
+  stream.writes = false;
+  ASSERT_TRUE(TryOpen(stream, OneAttempt()).ok());
+
+  Advance(std::chrono::hours(2));
+  EXPECT_THAT(stream.all, SizeIs(1));
+  EXPECT_EQ(live_->held(), 1u);
+
+  stream.subscriber->Written();
+  Advance(options_.lease);
+  EXPECT_EQ(live_->held(), 0u);
+}
+
+TEST_F(SettlingTest, HeldOutOfAttemptsIsHaltedAndALateAckSettlesIt) {
+  const auto stream = HoldA(OneAttempt());
+
+  stream->Refuse(1);
+  ExpectHalted(*stream);
+
+  stream->Ack(1);
+  ExpectSettled(*stream);
+  EXPECT_THAT(stream->failures, IsEmpty());
+}
+
+TEST_F(SettlingTest, HeldOutOfAttemptsIsSkippedWhenTheStreamSaysSo) {
+  SubscribeStart start = OneAttempt();
+  start.retry.on_exhausted = Exhausted::kSkip;
+  const auto stream = HoldA(start);
+
+  stream->Refuse(1);
+
+  ExpectSettled(*stream);
+}
+
+TEST_F(SettlingTest, HeldNackRejectIsHalted) {
+  const auto stream = HoldA();
+
+  stream->Refuse(1, kReject);
+
+  ExpectHalted(*stream);
+}
+
+TEST_F(SettlingTest, HeldNackSkipSettles) {
+  const auto stream = HoldA();
+
+  stream->Refuse(1, kSkip);
+
+  ExpectSettled(*stream);
+}
+
+TEST_F(SettlingTest, HeldByAStreamThatHalfClosedReturnsToTheFrontWithoutInterruption) {
+  auto first = HoldA();
+  const auto second = OpenOrders();
+
+  first->subscriber->HalfClosed();
+  Settle();
+
+  ASSERT_THAT(second->batch, SizeIs(1));
+  EXPECT_EQ(second->batch[0].event->data, "a");
+  EXPECT_EQ(second->batch[0].attempt, 1u);
+  EXPECT_EQ(second->batch[0].interruptions, 0u);
+}
+
+TEST_F(SettlingTest, HeldByAStreamThatVanishedReturnsToTheFrontWithAnInterruption) {
+  auto first = HoldA();
+  const auto second = OpenOrders();
+
+  first.reset();
+  Settle();
+
+  ASSERT_THAT(second->batch, SizeIs(1));
+  EXPECT_EQ(second->batch[0].event->data, "a");
+  EXPECT_EQ(second->batch[0].attempt, 1u);
+  EXPECT_EQ(second->batch[0].interruptions, 1u);
+}
+
+TEST_F(SettlingTest, WhatAVanishedStreamWasNeverGivenIsNotInterrupted) {
+  Order("a");
+  TestStream first;
+  first.reads = false;
+  auto opened = live_->Open(StartOf("g", {"order"}), first);
+  ASSERT_TRUE(opened.ok());
+  Settle();
+  const auto second = OpenOrders();
+
+  opened->reset();
+  Settle();
+
+  ASSERT_THAT(second->batch, SizeIs(1));
+  EXPECT_EQ(second->batch[0].interruptions, 0u);
+}
+
+TEST_F(SettlingTest, HeldWhenThePartitionIsRevokedIsGoneAndTheStreamIsTold) {
+  const auto stream = HoldA();
+
+  Revoke();
+
+  EXPECT_THAT(stream->revoked, ElementsAre(1));
+  EXPECT_THAT(stream->TakeData(), ElementsAre("a")) << "assigned and read again";
+  EXPECT_EQ(stream->all.back().attempt, 1u);
+}
+
+TEST_F(SettlingTest, QueuedWhenThePartitionIsRevokedIsGoneWithoutAWord) {
+  Order("a");
+  TestStream stream;
+  stream.reads = false;
+  ASSERT_TRUE(TryOpen(stream, StartOf("g", {"order"})).ok());
+
+  Revoke(true);
+  stream.Pump();
+
+  EXPECT_THAT(stream.revoked, IsEmpty());
+  ASSERT_THAT(stream.all, SizeIs(1));
+  EXPECT_EQ(stream.all[0].id, 2u);
+}
+
+// Waiting.
+
+TEST_F(SettlingTest, WaitingAckOfTheLastHolderSettles) {
+  const auto stream = HoldA();
+  stream->Refuse(1);
+
+  stream->Ack(1);
+
+  ExpectSettled(*stream);
+  EXPECT_THAT(stream->failures, IsEmpty());
+}
+
+TEST_F(SettlingTest, WaitingNackRetryChangesNothingAndIsAnswered) {
+  const auto stream = HoldA();
+  Advance(options_.lease);
+  ASSERT_EQ(live_->held(), 0u);
+
+  stream->Refuse(1);
+  stream->Extend(1);
+  Settle();
+
+  EXPECT_THAT(stream->FailureReasons(), ElementsAre(Reason::kLeaseExpired, Reason::kLeaseExpired));
+  Advance(seconds(1));
+  ASSERT_THAT(stream->batch, SizeIs(1));
+  EXPECT_EQ(stream->batch[0].attempt, 2u);
+}
+
+TEST_F(SettlingTest, WaitingNackRejectIsHalted) {
+  const auto stream = HoldA();
+  stream->Refuse(1);
+
+  stream->Refuse(1, kReject);
+
+  ExpectHalted(*stream);
+}
+
+TEST_F(SettlingTest, WaitingNackSkipSettles) {
+  const auto stream = HoldA();
+  stream->Refuse(1);
+
+  stream->Refuse(1, kSkip);
+
+  ExpectSettled(*stream);
+}
+
+TEST_F(SettlingTest, WaitingSurvivesTheEndOfItsStream) {
+  auto first = HoldA();
+  const auto second = OpenOrders();
+  first->Refuse(1);
+
+  first.reset();
+  Settle();
+  EXPECT_THAT(second->batch, IsEmpty());
+
+  Advance(seconds(1));
+  ASSERT_THAT(second->batch, SizeIs(1));
+  EXPECT_EQ(second->batch[0].attempt, 2u);
+  EXPECT_EQ(second->batch[0].interruptions, 0u);
+}
+
+TEST_F(SettlingTest, WaitingWhenThePartitionIsRevokedIsGone) {
+  const auto stream = HoldA();
+  stream->Refuse(1);
+
+  Revoke();
+
+  EXPECT_THAT(stream->revoked, IsEmpty());
+  ASSERT_THAT(stream->batch, SizeIs(1)) << "the retry timer died with the assignment";
+  EXPECT_EQ(stream->batch[0].attempt, 1u);
+  Advance(seconds(1));
+  EXPECT_THAT(stream->batch, SizeIs(1));
+}
+
+// Ready again.
+
+class ReadyAgainTest : public SettlingTest {
+ protected:
+  // "a" and "b" of two keys, whose leases ran out; the probe holds "a" again, "b" is ready.
+  std::unique_ptr<TestStream> Expire() {
+    Order("a", "ka");
+    Order("b", "kb");
+    auto stream = OpenOrders();
+    EXPECT_THAT(stream->TakeData(), ElementsAre("a", "b"));
+    Advance(options_.lease + seconds(1));
+    EXPECT_THAT(stream->batch, SizeIs(1));
+    probed_ = stream->TakeBatch()[0].event->data == "a" ? 1 : 2;
+    return stream;
+  }
+  std::uint64_t ready() const { return 3 - probed_; }
+
+  std::uint64_t probed_ = 0;  // the id under which the probed one was held first
+};
+
+TEST_F(ReadyAgainTest, AckOfTheLastHolderSettles) {
+  const auto stream = Expire();
+
+  stream->Ack(ready());
+  stream->Ack(3);
+  Settle();
+
+  EXPECT_THAT(stream->failures, IsEmpty());
+  EXPECT_EQ(Committed(), 2);
+}
+
+TEST_F(ReadyAgainTest, NacksAndExtendsAreAnswered) {
+  const auto stream = Expire();
+
+  stream->Refuse(ready());
+  stream->Refuse(ready(), kReject);
+  stream->Refuse(ready(), kSkip);
+  stream->Extend(ready());
+  Settle();
+
+  EXPECT_THAT(stream->failures, SizeIs(4));
+  EXPECT_THAT(stream->FailureReasons(), testing::Each(Reason::kLeaseExpired));
+}
+
+TEST_F(ReadyAgainTest, AckOfOneThatWasHandedOutAgainIsAnswered) {
+  const auto stream = Expire();
+
+  stream->Ack(probed_);
+  Settle();
+
+  EXPECT_THAT(stream->FailureReasons(), ElementsAre(Reason::kLeaseExpired));
+  EXPECT_EQ(live_->held(), 1u);
+}
+
+TEST_F(ReadyAgainTest, AStreamThatReactsIsTrustedAgain) {
+  const auto stream = Expire();
+  Advance(seconds(10));
+  EXPECT_THAT(stream->batch, IsEmpty()) << "one probe at a time";
+
+  stream->Extend(3);
+  Settle();
+
+  EXPECT_THAT(stream->batch, SizeIs(1));
+}
+
+TEST_F(ReadyAgainTest, AStreamThatStandsStillGetsOneEventPerLease) {
+  for (int i = 0; i < 100; ++i) Order(std::to_string(i));
+  const auto stream = OpenOrders();
+  EXPECT_THAT(stream->TakeBatch(), SizeIs(100));
+
+  for (int i = 0; i < 4; ++i) Advance(options_.lease);
+
+  EXPECT_THAT(stream->TakeBatch(), SizeIs(3));
+}
+
+TEST_F(ReadyAgainTest, RevokedIsGone) {
+  const auto stream = Expire();
+
+  Revoke();
+
+  EXPECT_THAT(stream->revoked, ElementsAre(3));
+}
+
+// Halted.
+
+TEST_F(SettlingTest, HaltedNackRetryChangesNothing) {
+  const auto stream = HoldA();
+  stream->Refuse(1, kReject);
+
+  stream->Refuse(1);
+  Settle();
+
+  EXPECT_THAT(stream->FailureReasons(), ElementsAre(Reason::kDeliveryUnknown));
+  ExpectHalted(*stream);
+}
+
+TEST_F(SettlingTest, HaltedNackRejectChangesNothing) {
+  const auto stream = HoldA();
+  stream->Refuse(1, kReject);
+
+  stream->Refuse(1, kReject);
+
+  ExpectHalted(*stream);
+}
+
+TEST_F(SettlingTest, HaltedNackSkipSettles) {
+  const auto stream = HoldA();
+  stream->Refuse(1, kReject);
+
+  stream->Refuse(1, kSkip);
+
+  ExpectSettled(*stream);
+}
+
+TEST_F(SettlingTest, HaltedStaysSoWhenItsStreamEnds) {
+  auto first = HoldA();
+  const auto second = OpenOrders();
+  first->Refuse(1, kReject);
+
+  first.reset();
+
+  ExpectHalted(*second);
+}
+
+TEST_F(SettlingTest, HaltedWhenThePartitionIsRevokedIsGone) {
+  const auto stream = HoldA();
+  stream->Refuse(1, kReject);
+
+  Revoke();
+
+  EXPECT_THAT(stream->revoked, IsEmpty());
+  EXPECT_THAT(stream->TakeData(), ElementsAre("a"));
+}
+
+TEST_F(SettlingTest, ARecordThatCannotBeDecodedIsHaltedInItsPlace) {
+  Order("a", "k");
+  broker_.Append("t-orders", 0, Record{.key = "k", .value = "no event", .headers = {}});
+  Order("b", "k");
+  Order("c", "other");
+  const auto stream = OpenOrders();
+  EXPECT_THAT(stream->TakeData(), ElementsAre("a", "c"));
+
+  stream->Ack({1, 2});
+
+  ExpectHalted(*stream, 1);
+}
+
+// Ids.
+
+TEST_F(SettlingTest, AnIdThatWasNeverGivenIsUnknown) {
+  const auto stream = HoldA();
+
+  stream->Ack(77);
+  stream->Extend(78);
+  stream->Refuse(79);
+  Settle();
+
+  EXPECT_THAT(stream->failures, SizeIs(3));
+  EXPECT_THAT(stream->FailureReasons(), testing::Each(Reason::kDeliveryUnknown));
+  EXPECT_EQ(stream->failures[0].delivery_id, 77u);
+}
+
+TEST_F(SettlingTest, ASecondAckIsUnknownAndHarmless) {
+  const auto stream = HoldA();
+
+  stream->Ack({1, 1});
+  Settle();
+
+  EXPECT_THAT(stream->FailureReasons(), ElementsAre(Reason::kDeliveryUnknown));
+  EXPECT_EQ(Committed(), 1);
+}
+
+TEST_F(SettlingTest, AnIdOfAnotherStreamIsUnknown) {
+  const auto first = HoldA();
+  const auto second = OpenOrders();
+
+  second->Ack(1);
+  Settle();
+
+  EXPECT_THAT(second->FailureReasons(), ElementsAre(Reason::kDeliveryUnknown));
+  EXPECT_EQ(live_->held(), 1u);
+}
+
+TEST_F(SettlingTest, ARevokedIdIsSaidToBeSoForAMinute) {
+  const auto stream = HoldA();
+  Revoke();
+
+  stream->Ack(1);
+  Advance(seconds(60));
+  stream->Ack(1);
+  Settle();
+
+  EXPECT_THAT(stream->FailureReasons(),
+              ElementsAre(Reason::kDeliveryRevoked, Reason::kDeliveryUnknown));
+  EXPECT_EQ(broker_.Committed("g", "t-orders", 0), 0) << "it changed nothing";
+}
+
+TEST_F(SettlingTest, AnExtensionIsOneMoreLeaseFromNow) {
+  const auto stream = HoldA();
+  Advance(options_.lease - seconds(1));
+
+  stream->Extend(1);
+
+  Advance(options_.lease - seconds(1));
+  EXPECT_EQ(live_->held(), 1u);
+  Advance(seconds(1));
+  EXPECT_EQ(live_->held(), 0u);
+}
+
+TEST_F(SettlingTest, ARetryHoldsBackItsOwnKeyOnly) {
+  Order("a", "ka");
+  Order("b1", "kb");
+  Order("b2", "kb");
+  const auto stream = OpenOrders();
+  stream->TakeBatch();
+
+  stream->Refuse(1);
+  stream->Ack(2);
+  Settle();
+
+  EXPECT_THAT(stream->TakeData(), ElementsAre("b2"));
+}
+
+TEST_F(SettlingTest, AttemptsBackOffExponentiallyUntilTheyAreUsedUp) {
+  const auto stream = HoldA();
+  std::vector<Duration> waits;
+  for (std::uint64_t id = 1; id < 5; ++id) {
+    stream->Refuse(id);
+    Duration waited{};
+    while (stream->all.size() == id) {
+      ASSERT_LT(waited, minutes(1));
+      Advance(milliseconds(10));
+      waited += milliseconds(10);
+    }
+    waits.push_back(waited);
+  }
+
+  for (std::size_t i = 0; i < waits.size(); ++i) {
+    EXPECT_GE(waits[i], milliseconds(400 << i));
+    EXPECT_LE(waits[i], milliseconds((600 << i) + 10));
+  }
+  EXPECT_EQ(stream->all.back().attempt, 5u);
+  stream->TakeBatch();
+  stream->Refuse(5);
+  ExpectHalted(*stream);
+}
+
+}  // namespace
+}  // namespace sidebus

@@ -1,0 +1,307 @@
+#include "tests/server/subscribe/subscribe_fixture.h"
+
+namespace sidebus {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::Optional;
+using testing::SizeIs;
+
+class StreamLifeTest : public SubscribeTest {
+ protected:
+  // How many held deliveries the drain left; nullopt while it goes on.
+  std::shared_ptr<std::optional<std::size_t>> DrainAll(Duration grace = seconds(5)) {
+    auto left = std::make_shared<std::optional<std::size_t>>();
+    live_->Drain(grace, "test", [left](std::size_t n) {
+      EXPECT_FALSE(left->has_value()) << "said once";
+      *left = n;
+    });
+    Settle();
+    return left;
+  }
+};
+
+TEST_F(StreamLifeTest, HalfCloseEndsWithOkOnceEveryAckIsCommitted) {
+  for (const char* data : {"a", "b"}) Order(data);
+  const auto stream = OpenOrders();
+  stream->Ack(1);
+
+  stream->subscriber->HalfClosed();
+  EXPECT_FALSE(stream->end.has_value());
+  Settle();
+
+  EXPECT_THAT(stream->end, Optional(absl::OkStatus()));
+  EXPECT_EQ(broker_.Committed("g", "t-orders", 0), 1);
+  EXPECT_TRUE(stream->subscriber->Take(1, 1).empty());
+}
+
+TEST_F(StreamLifeTest, AFailedCommitEndsTheStreamWithItsError) {
+  Order("a");
+  const auto stream = OpenOrders();
+  stream->Ack(1);
+  broker_.FailCommits(1);
+
+  stream->subscriber->HalfClosed();
+  Settle();
+
+  ASSERT_TRUE(stream->end.has_value());
+  EXPECT_EQ(ReasonOf(*stream->end), Reason::kBrokerDown);
+}
+
+TEST_F(StreamLifeTest, ADrainedStreamGetsNothingNewAndEndsWhenAllIsSettled) {
+  for (const char* data : {"a", "b"}) Order(data);
+  const auto stream = OpenOrders();
+  stream->TakeBatch();
+
+  stream->Drain();
+  Order("c");
+  Settle();
+  stream->Ack(1);
+  Settle();
+  EXPECT_FALSE(stream->end.has_value());
+  EXPECT_THAT(stream->batch, IsEmpty());
+
+  stream->Ack(2);
+  Settle();
+
+  EXPECT_THAT(stream->end, Optional(absl::OkStatus()));
+  EXPECT_EQ(broker_.Committed("g", "t-orders", 0), 2);
+}
+
+TEST_F(StreamLifeTest, ADrainedStreamAlsoEndsWhenTheLeasesRunOut) {
+  Order("a");
+  const auto stream = OpenOrders();
+  stream->Drain();
+
+  Advance(options_.lease);
+
+  EXPECT_THAT(stream->end, Optional(absl::OkStatus()));
+  EXPECT_EQ(broker_.Committed("g", "t-orders", 0), 0);
+}
+
+TEST_F(StreamLifeTest, DrainGivesBackWhatWasNotSentYet) {
+  Order("a");
+  TestStream first;
+  first.reads = false;
+  ASSERT_TRUE(TryOpen(first, StartOf("g", {"order"})).ok());
+  first.Pump();
+  Order("b");
+  Settle();
+  const auto second = OpenOrders();
+
+  first.Drain();
+  Settle();
+
+  EXPECT_THAT(second->TakeData(), ElementsAre("b"));
+}
+
+TEST_F(StreamLifeTest, TheLastStreamThatLeavesCleanlyLeavesTheGroupAtOnce) {
+  auto stream = OpenOrders();
+  EXPECT_EQ(broker_.Members("g"), 1u);
+
+  stream->subscriber->HalfClosed();
+  Settle();
+
+  EXPECT_EQ(broker_.Members("g"), 0u);
+}
+
+TEST_F(StreamLifeTest, AVanishedStreamLeavesTheGroupAfterTheLinger) {
+  auto stream = OpenOrders();
+
+  stream.reset();
+  Advance(options_.linger - milliseconds(1));
+  EXPECT_EQ(broker_.Members("g"), 1u);
+
+  Advance(milliseconds(1));
+  EXPECT_EQ(broker_.Members("g"), 0u);
+}
+
+TEST_F(StreamLifeTest, AReconnectWithinTheLingerGoesOnWhereTheOldStreamWas) {
+  for (const char* data : {"a", "b"}) Order(data);
+  auto first = OpenOrders();
+  first->Ack(1);
+  first.reset();
+  Advance(seconds(5));
+
+  const auto second = OpenOrders();
+
+  ASSERT_THAT(second->all, SizeIs(1));
+  EXPECT_EQ(second->all[0].event->data, "b");
+  EXPECT_EQ(second->all[0].interruptions, 1u);
+  Advance(options_.linger * 2);
+  EXPECT_EQ(broker_.Members("g"), 1u);
+}
+
+TEST_F(StreamLifeTest, LingeringSettlesNothing) {
+  Order("a");
+  auto stream = OpenOrders();
+  stream.reset();
+  Order("b");
+
+  Advance(options_.linger * 2);
+
+  EXPECT_EQ(broker_.Committed("g", "t-orders", 0), 0);
+}
+
+TEST_F(StreamLifeTest, ANewStreamWaitsForTheOldConsumerOfItsGroup) {
+  Order("a");
+  auto first = OpenOrders();
+  first->subscriber->HalfClosed();
+  broker_.Step();  // the commit is done, the group is not left
+  time_.RunDue();
+
+  TestStream second;
+  auto opened = live_->Open(StartOf("g", {"order"}), second);
+  ASSERT_TRUE(opened.ok());
+  EXPECT_LE(broker_.Members("g"), 1u);
+  second.subscriber = *std::move(opened);
+  second.Pump();
+  EXPECT_TRUE(second.started.has_value());
+  while (broker_.Step()) {
+    EXPECT_LE(broker_.Members("g"), 1u);
+    time_.RunDue();
+  }
+  Settle();
+
+  EXPECT_THAT(second.TakeData(), ElementsAre("a"));
+}
+
+TEST_F(StreamLifeTest, AStreamThatLeavesWhileItWaitsForTheOldConsumerIsFine) {
+  auto first = OpenOrders();
+  first->subscriber->HalfClosed();
+  broker_.Step();
+  TestStream second;
+  auto opened = live_->Open(StartOf("g", {"order"}), second);
+  ASSERT_TRUE(opened.ok());
+
+  opened->reset();
+  const auto third = OpenOrders();
+  Order("a");
+  Settle();
+
+  EXPECT_THAT(third->TakeData(), ElementsAre("a"));
+  EXPECT_EQ(broker_.Members("g"), 1u);
+}
+
+TEST_F(StreamLifeTest, AFailedConsumerEndsItsStreamsWithTheReason) {
+  const auto first = OpenOrders();
+  const auto second = OpenOrders();
+
+  broker_.FailConsumers("g", MakeError(Reason::kMemberFenced, "replaced"));
+  Settle();
+
+  for (const auto* stream : {first.get(), second.get()}) {
+    ASSERT_TRUE(stream->end.has_value());
+    EXPECT_EQ(ReasonOf(*stream->end), Reason::kMemberFenced);
+  }
+  const auto third = OpenOrders();
+  EXPECT_FALSE(third->end.has_value());
+}
+
+TEST_F(StreamLifeTest, AMissingTopicEndsTheStream) {
+  SubscribeStart start;
+  start.group = "g";
+  start.topics = {"nowhere"};
+
+  const auto stream = Open(start);
+
+  ASSERT_TRUE(stream->end.has_value());
+  EXPECT_EQ(ReasonOf(*stream->end), Reason::kTopicMissing);
+}
+
+TEST_F(StreamLifeTest, DrainTellsTheStreamsAndWaitsForWhatTheyHold) {
+  for (const char* data : {"a", "b"}) Order(data);
+  const auto stream = OpenOrders();
+
+  const auto left = DrainAll();
+  ASSERT_TRUE(stream->draining.has_value());
+  EXPECT_EQ(stream->draining->grace, seconds(5));
+  EXPECT_EQ(stream->draining->reason, "test");
+  EXPECT_FALSE(left->has_value());
+
+  stream->Ack({1, 2});
+  Settle();
+
+  ASSERT_TRUE(stream->end.has_value());
+  EXPECT_EQ(ReasonOf(*stream->end), Reason::kDraining);
+  EXPECT_THAT(*left, Optional(0u));
+  EXPECT_EQ(broker_.Committed("g", "t-orders", 0), 2);
+  EXPECT_EQ(broker_.Members("g"), 0u);
+}
+
+TEST_F(StreamLifeTest, DrainGivesUpAfterItsGraceAndSettlesNothing) {
+  for (const char* data : {"a", "b"}) Order(data);
+  const auto stream = OpenOrders();
+  const auto left = DrainAll();
+  stream->Ack(1);
+
+  Advance(seconds(5));
+
+  EXPECT_THAT(*left, Optional(1u));
+  EXPECT_EQ(ReasonOf(*stream->end), Reason::kDraining);
+  EXPECT_EQ(broker_.Committed("g", "t-orders", 0), 1);
+}
+
+TEST_F(StreamLifeTest, DrainWithoutStreamsIsDoneAtOnce) {
+  auto stream = OpenOrders();
+  stream.reset();
+
+  const auto left = DrainAll();
+
+  EXPECT_THAT(*left, Optional(0u));
+  EXPECT_EQ(broker_.Members("g"), 0u);
+}
+
+TEST_F(StreamLifeTest, NoStreamOpensDuringADrain) {
+  DrainAll();
+  TestStream stream;
+
+  const absl::Status refused = TryOpen(stream, StartOf("g", {"order"}));
+
+  EXPECT_EQ(ReasonOf(refused), Reason::kDraining);
+}
+
+TEST_F(StreamLifeTest, AHalfCloseDuringADrainStillEndsWithOk) {
+  Order("a");
+  Order("b");
+  const auto stream = OpenOrders();
+  const auto left = DrainAll();
+  stream->Ack(1);
+
+  stream->subscriber->HalfClosed();
+  Settle();
+
+  EXPECT_THAT(stream->end, Optional(absl::OkStatus()));
+  EXPECT_THAT(*left, Optional(0u));
+}
+
+TEST_F(StreamLifeTest, AStreamMayOutliveTheSubscriptions) {
+  Order("a");
+  auto stream = OpenOrders();
+
+  live_.reset();
+
+  stream->Ack(1);
+  stream->Extend(1);
+  stream->subscriber->HalfClosed();
+  Settle();
+  stream.reset();
+}
+
+TEST_F(StreamLifeTest, NothingIsLeftRunningInTheEnd) {
+  for (int i = 0; i < 20; ++i) {
+    auto stream = OpenOrders();
+    stream->subscriber->HalfClosed();
+    Settle();
+  }
+  Advance(options_.linger + options_.lease);
+
+  EXPECT_EQ(time_.waiting(), 0u);
+  EXPECT_EQ(live_->streams(), 0u);
+}
+
+}  // namespace
+}  // namespace sidebus
