@@ -8,6 +8,7 @@
 
 #include "server/rpc/call_server.h"
 #include "server/rpc/health_service.h"
+#include "server/rpc/library_logs.h"
 #include "server/rpc/publish_service.h"
 #include "server/rpc/reflection_service.h"
 
@@ -93,6 +94,7 @@ RpcServer::RpcServer(RpcServerOptions options, RpcBackends backends)
 RpcServer::~RpcServer() { Shutdown(SteadyTime{}); }
 
 absl::StatusOr<std::vector<std::string>> RpcServer::Start() {
+  RouteLibraryLogs();
   std::vector<std::string> addresses;
   for (const ListenerOptions& listener : impl_->options_.listeners) {
     const std::size_t first_loop = impl_->servers_.size() * impl_->transport_.loops;
