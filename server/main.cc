@@ -1,11 +1,23 @@
+#include <cstdlib>
+
 #include "CLI/App.hpp"
 #include "CLI/Config.hpp"
 #include "CLI/Formatter.hpp"
 #include "client/cli/commands.h"
-#include "server/app/config_command.h"
-#include "server/app/serve.h"
-#include "server/app/version.h"
-#include "server/broker/kafka/kafka_broker.h"
+#include "server/app/commands.h"
+
+namespace {
+
+sidebus::Environment ConfigEnvironment() {
+  sidebus::Environment environment;
+  for (const char* name :
+       {"SIDEBUS_CONFIG", "EVENT_BUS_PRODUCER_CONFIG", "EVENT_BUS_TOPIC_PREFIX"}) {
+    if (const char* value = std::getenv(name); value != nullptr) environment[name] = value;
+  }
+  return environment;
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app("Publish and subscribe by event type: a gRPC sidecar in front of Kafka.", "sidebus");
@@ -20,8 +32,7 @@ int main(int argc, char** argv) {
       "`sidebus VERB --help` explains each verb with an example.");
 
   int exit_code = 0;
-  sidebus::AddServeCommand(app, exit_code);
-  sidebus::AddConfigCommand(app, exit_code);
+  sidebus::AddServerCommands(app, ConfigEnvironment(), exit_code);
   sidebus::AddClientCommands(app, exit_code);
   try {
     app.parse(argc, argv);

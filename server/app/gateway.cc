@@ -1,6 +1,7 @@
 #include "server/app/gateway.h"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 #include "fmt/format.h"
@@ -23,16 +24,21 @@ constexpr Duration kFlushTime = seconds(3);
 // What is kept of that for the last answers to reach their clients.
 constexpr Duration kAnswerTime = milliseconds(500);
 
+constexpr char kStopping[] = "the gateway is stopping";
+
 absl::StatusOr<std::unique_ptr<Broker>> MakeBroker(const Config& config, const Router& router) {
   KafkaBrokerOptions options;
   options.properties = config.broker.properties;
   options.publish_timeout = config.publish.timeout;
   options.max_event_bytes = config.limits.max_event_bytes;
   if (config.broker.kind == BrokerKind::kEmbedded) {
-    return EmbeddedBroker::Make(std::move(options), FullTopicsOf(router));
+    EmbeddedBrokerOptions embedded;
+    embedded.topics = FullTopicsOf(router);
+    embedded.kafka = std::move(options);
+    return EmbeddedBroker::Make(std::move(embedded));
   }
   options.bootstrap_servers = config.broker.bootstrap_servers;
-  return KafkaBroker::Make(std::move(options));
+  return std::make_unique<KafkaBroker>(std::move(options));
 }
 
 AdminServer::Options AdminOptions(const Address& address, bool probes_only) {
@@ -45,10 +51,11 @@ Gateway::Gateway(const Config& config)
     : config_(config),
       publish_budget_(ShareMemory(config.limits.memory).publish),
       subscribe_budget_(ShareMemory(config.limits.memory).subscribe),
-      health_(Health::Make({config.readiness, config.startup_require_broker}, Clock::Real(),
-                           timers_)),
       publish_metrics_(metrics_),
-      subscribe_metrics_(metrics_) {}
+      subscribe_metrics_(metrics_) {
+  health_ =
+      Health::Make({config.readiness, config.startup_require_broker}, Clock::Real(), timers_);
+}
 
 absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Start(const Config& config) {
   std::unique_ptr<Gateway> gateway(new Gateway(config));
@@ -86,13 +93,21 @@ absl::Status Gateway::StartParts() {
   subscriptions_ = std::make_unique<LiveSubscriptions>(SubscribeOptionsOf(config_), router_,
                                                        *broker_, subscribe_budget_, Clock::Real(),
                                                        timers_, subscribe_metrics_);
-  auto rpc = RpcServer::Start(RpcServerOptionsOf(config_), *publisher_, *subscriptions_, router_,
-                              *producer_, publish_budget_, timers_, metrics_);
-  if (!rpc.ok()) return rpc.status();
-  rpc_ = *std::move(rpc);
+  rpc_ = std::make_unique<RpcServer>(
+      RpcServerOptionsOf(config_),
+      RpcBackends{*publisher_,
+                  [this](SubscribeStart start, StreamSink& sink) {
+                    return subscriptions_->Open(std::move(start), sink);
+                  },
+                  publish_budget_, [this] { return router_; },
+                  [this] { return producer_->condition(); }, Clock::Real(), metrics_});
+  auto addresses = rpc_->Start();
+  if (!addresses.ok()) return addresses.status();
+  addresses_ = *std::move(addresses);
 
   AddMetrics();
   health_->SetListening();
+  rpc_->SetServing(true);
   return absl::OkStatus();
 }
 
@@ -106,9 +121,9 @@ void Gateway::AddMetrics() {
                  {"grpc", RpcLibraryVersion()}})
       .Set(1);
   Gauge ready = metrics_.AddGauge("sidebus_ready", "1 if /readyz answers ok.");
-  Gauge connected = metrics_.AddGauge("sidebus_kafka_broker_connected",
-                                      "1 if a broker connection is up.",
-                                      {{"client", "producer"}, {"broker", "any"}});
+  Gauge connected =
+      metrics_.AddGauge("sidebus_kafka_broker_connected", "1 if a broker connection is up.",
+                        {{"client", "producer"}, {"broker", "any"}});
   const Labels publish = {{"part", "publish"}};
   const Labels subscribe = {{"part", "subscribe"}};
   constexpr std::string_view kUsed = "sidebus_memory_budget_used_bytes";
@@ -124,6 +139,8 @@ void Gateway::AddMetrics() {
       .Set(static_cast<double>(router_->event_types().size()));
   metrics_.BeforeSerialize([=, this]() mutable {
     ready.Set(health_->Ready().ok ? 1 : 0);
+    connected.Set(health_->broker_reachable() ? 1 : 0);
+    subscriptions_->UpdateMetrics();
     publish_used.Set(static_cast<double>(publish_budget_.used()));
     subscribe_used.Set(static_cast<double>(subscribe_budget_.used()));
   });
@@ -132,14 +149,13 @@ void Gateway::AddMetrics() {
 std::string Gateway::ReadyLine() const {
   const std::string bootstrap = broker_->bootstrap_servers();
   return fmt::format("sidebus {} is ready: API {}; admin {}; broker {}{}{}; {} event types",
-                     kVersion, fmt::join(rpc_->addresses(), ", "), admin_->address(),
-                     broker_->kind(), bootstrap.empty() ? "" : " at ", bootstrap,
-                     router_->event_types().size());
+                     kVersion, fmt::join(addresses_, ", "), admin_->address(), broker_->kind(),
+                     bootstrap.empty() ? "" : " at ", bootstrap, router_->event_types().size());
 }
 
 std::size_t Gateway::Stop(Signals& signals) {
   const SteadyTime end = Clock::Real().Now() + config_.shutdown_grace;
-  rpc_->BeginDrain();
+  rpc_->BeginDrain(config_.shutdown_grace, kStopping);
   SettleHeld(signals, end - kFlushTime);
   const std::size_t lost = FlushPublished(signals, end - kAnswerTime);
   rpc_->Shutdown(std::max(end, Clock::Real().Now() + kAnswerTime));
@@ -153,11 +169,10 @@ void Gateway::SettleHeld(Signals& signals, SteadyTime until) {
   const Duration grace = std::max<Duration>(until - Clock::Real().Now(), Duration(0));
   Log(LogLevel::kInfo, "stopping: no new deliveries, held ones may settle",
       {{"held", subscriptions_->held()}, {"streams", subscriptions_->streams()}});
-  subscriptions_->Drain(grace, "the gateway is stopping",
-                        [drained, unsettled](std::size_t never_settled) {
-                          *unsettled = never_settled;
-                          drained->Raise();
-                        });
+  subscriptions_->Drain(grace, kStopping, [drained, unsettled](std::size_t never_settled) {
+    *unsettled = never_settled;
+    drained->Raise();
+  });
   // A little more than the grace: after it come the last commits.
   const auto woken = signals.WaitUntil(until + milliseconds(500), drained.get());
   cut_short_ = woken == Signals::Woken::kSignal;
@@ -186,6 +201,7 @@ std::size_t Gateway::FlushPublished(Signals& signals, SteadyTime until) {
 }
 
 Gateway::~Gateway() {
+  metrics_.DropUpdates();
   health_->SetProducer(nullptr);
   rpc_.reset();
   subscriptions_.reset();

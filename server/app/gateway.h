@@ -52,15 +52,16 @@ class Gateway {
   const Config config_;
   bool cut_short_ = false;  // a second signal came
   std::size_t unsettled_ = 0;
+  std::vector<std::string> addresses_;
 
   // Each may use those above it; they are destroyed from the bottom up.
   Metrics metrics_;
   MemoryBudget publish_budget_;
   MemoryBudget subscribe_budget_;
+  std::shared_ptr<Health> health_;      // beats on timers_; asked by the two below to the end
   std::unique_ptr<AdminServer> admin_;  // outlives the timers: /readyz tells to the end
   std::unique_ptr<AdminServer> probes_;
   ThreadTimers timers_;
-  std::shared_ptr<Health> health_;
   std::shared_ptr<const Router> router_;
   std::unique_ptr<Broker> broker_;
   PublishMetrics publish_metrics_;

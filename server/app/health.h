@@ -40,6 +40,9 @@ class Health final : public ProbeSource, public std::enable_shared_from_this<Hea
   // called any more.
   void SetProducer(const Producer* producer);
 
+  // As of now; false without a producer.
+  bool broker_reachable() const { return Look().now.reachable; }
+
   ProbeResult Live() const override;
   ProbeResult Started() const override;
   ProbeResult Ready() const override;

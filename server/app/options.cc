@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "server/app/version.h"
+
 namespace sidebus {
 namespace {
 
@@ -36,6 +38,28 @@ SubscribeOptions SubscribeOptionsOf(const Config& config) {
   options.max_streams = config.limits.max_streams;
   options.max_subscriptions = config.limits.max_subscriptions;
   options.max_broadcast_streams = config.limits.max_broadcast_streams;
+  return options;
+}
+
+RpcServerOptions RpcServerOptionsOf(const Config& config) {
+  RpcServerOptions options;
+  for (const ListenConfig& listen : config.listen) {
+    options.listeners.push_back({listen.name, listen.address.host, listen.address.port,
+                                 listen.address.path, listen.mode, listen.group});
+  }
+  options.description.version = std::string(kVersion);
+  options.description.requests.max_event_bytes = config.limits.max_event_bytes;
+  options.description.requests.max_events_per_request = config.limits.max_events_per_request;
+  options.description.requests.max_request_bytes = config.limits.max_request_bytes;
+  options.description.max_window = WindowOf(config.subscribe.max_window);
+  options.description.min_lease = config.subscribe.min_lease;
+  options.description.max_lease = config.subscribe.max_lease;
+  options.publish_streams.max_streams = config.limits.max_streams;
+  options.publish_streams.events_in_flight = config.publish.stream_in_flight.events;
+  options.publish_streams.bytes_in_flight = config.publish.stream_in_flight.bytes;
+  options.max_subscribe_streams = config.limits.max_streams;
+  options.max_connections = config.limits.max_connections;
+  options.reflection = config.reflection;
   return options;
 }
 

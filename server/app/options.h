@@ -7,12 +7,13 @@
 #include "server/config/config.h"
 #include "server/publish/publisher.h"
 #include "server/routing/router.h"
+#include "server/rpc/rpc_server.h"
 #include "server/subscribe/live_subscriptions.h"
 
 namespace sidebus {
 
-// How `limits.memory` is shared out. No part borrows from another one: an application that publishes
-// before it acks must never find the publish part used up by its own deliveries.
+// How `limits.memory` is shared out. No part borrows from another one: an application that
+// publishes before it acks must never find the publish part used up by its own deliveries.
 struct MemoryShares {
   std::uint64_t publish = 0;       // 30 %
   std::uint64_t subscribe = 0;     // 50 %
@@ -22,6 +23,7 @@ MemoryShares ShareMemory(std::uint64_t total);
 
 PublisherOptions PublisherOptionsOf(const Config& config);
 SubscribeOptions SubscribeOptionsOf(const Config& config);
+RpcServerOptions RpcServerOptionsOf(const Config& config);
 
 // Every topic of the producer config, with prefix, once.
 std::vector<std::string> FullTopicsOf(const Router& router);

@@ -47,6 +47,7 @@ void CheckAddresses(ConfigDraft& draft) {
 }
 
 void CheckBroker(ConfigDraft& draft) {
+  if (draft.has_problem("broker")) return;
   if (!draft.given("broker.kind")) {
     draft.AddProblem("broker.kind",
                      "is missing; write broker: {kind: kafka} or embedded, or give --broker");

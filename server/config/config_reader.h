@@ -9,7 +9,6 @@
 
 #include "server/config/config.h"
 #include "server/config/document.h"
-#include "server/config/load_config.h"
 #include "server/config/producer_config_reader.h"
 
 namespace sidebus {

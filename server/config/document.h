@@ -7,10 +7,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "server/config/config_problem.h"
 
 namespace sidebus {
-
-struct ConfigProblem;
 
 // A YAML or JSON value, and where it was written. A plain tree: aliases are expanded.
 struct ConfigNode {

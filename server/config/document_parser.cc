@@ -9,7 +9,6 @@
 #include <unordered_map>
 
 #include "server/config/document.h"
-#include "server/config/load_config.h"
 
 namespace sidebus {
 namespace {

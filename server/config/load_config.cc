@@ -86,7 +86,7 @@ class Loader {
     }
     if (file_.empty()) return;
     const auto tree = ReadTree(file_);
-    file_is_read_ = tree.has_value();
+    file_is_read_ = tree && tree->kind == ConfigNode::Kind::kMap;
     if (tree) ConfigReader(file_, sources_.is_kafka_property, draft_).ReadFile(*tree);
   }
 
@@ -231,14 +231,6 @@ class Loader {
 };
 
 }  // namespace
-
-std::string ConfigProblem::ToString() const {
-  std::string text = source;
-  if (line > 0) text += fmt::format(":{}:{}", line, column);
-  if (!text.empty()) text += ": ";
-  if (!path.empty()) text += path + ": ";
-  return text + what;
-}
 
 ConfigReading ReadConfig(const ConfigSources& sources) { return Loader(sources).Run(); }
 

@@ -9,20 +9,21 @@
 
 #include "absl/status/statusor.h"
 #include "server/config/config.h"
+#include "server/config/config_problem.h"
 
 namespace sidebus {
 
 // What the flags of `sidebus serve` say; absent: not given.
 struct ConfigOverrides {
-  std::vector<std::string> listen;                  // --listen, repeated; replaces the file's list
-  std::optional<std::string> admin;                 // --admin
-  std::optional<std::string> admin_api;             // --admin-api
-  std::optional<std::string> broker;                // --broker
-  std::optional<std::string> bootstrap_servers;     // --bootstrap-servers a:9092,b:9092
-  std::optional<std::string> producer_config_file;  // --producer-config
-  std::optional<std::string> topic_prefix;          // --topic-prefix
-  std::optional<std::string> schema_registry_url;   // --schema-registry-url
-  std::optional<std::string> log_level;             // --log-level
+  std::vector<std::string> listen = {};       // --listen, repeated; replaces the file's list
+  std::optional<std::string> admin = {};      // --admin
+  std::optional<std::string> admin_api = {};  // --admin-api
+  std::optional<std::string> broker = {};     // --broker
+  std::optional<std::string> bootstrap_servers = {};     // --bootstrap-servers a:9092,b:9092
+  std::optional<std::string> producer_config_file = {};  // --producer-config
+  std::optional<std::string> topic_prefix = {};          // --topic-prefix
+  std::optional<std::string> schema_registry_url = {};   // --schema-registry-url
+  std::optional<std::string> log_level = {};             // --log-level
 };
 
 // Where the configuration comes from. Later ones win: defaults, environment, file, flags.
@@ -33,20 +34,6 @@ struct ConfigSources {
   std::map<std::string, std::string, std::less<>> environment;
   // Whether librdkafka knows a property of this name; empty: names are not checked.
   std::function<bool(std::string_view)> is_kafka_property;
-};
-
-// Something that is wrong, or odd, in one place of one source.
-struct ConfigProblem {
-  std::string source;  // file, "environment NAME" or "flag --name"
-  int line = 0;        // from 1; 0: the source has no lines
-  int column = 0;      // from 1
-  std::string path;    // of the key: "subscribe.max_window.events"; may be empty
-  std::string what;    // what is wrong and how to fix it
-
-  // "config.yaml:3:5: subscribe.lease: what"
-  std::string ToString() const;
-
-  friend bool operator==(const ConfigProblem&, const ConfigProblem&) = default;
 };
 
 struct LoadedConfig {

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "server/config/document.h"
-#include "server/config/load_config.h"
 #include "server/config/producer_config.h"
 
 namespace sidebus {

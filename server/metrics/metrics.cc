@@ -55,6 +55,11 @@ class Metrics::Impl {
     updates_.push_back(std::move(update));
   }
 
+  void DropUpdates() {
+    MutexLock lock(updates_mu_);
+    updates_.clear();
+  }
+
   std::string Serialize() {
     {
       MutexLock lock(updates_mu_);  // one scrape at a time updates
@@ -118,6 +123,8 @@ Histogram Metrics::AddHistogram(std::string_view name, std::string_view help,
 void Metrics::BeforeSerialize(absl::AnyInvocable<void()> update) {
   impl_->BeforeSerialize(std::move(update));
 }
+
+void Metrics::DropUpdates() { impl_->DropUpdates(); }
 
 std::string Metrics::Serialize() { return impl_->Serialize(); }
 

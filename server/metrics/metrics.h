@@ -78,6 +78,9 @@ class Metrics {
   // `update` runs at the start of every Serialize(), to set gauges. Must not block.
   void BeforeSerialize(absl::AnyInvocable<void()> update);
 
+  // After it returns none of them runs any more: what they refer to may go away.
+  void DropUpdates();
+
   // All series, in Prometheus' text format 0.0.4.
   std::string Serialize();
 

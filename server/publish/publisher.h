@@ -28,8 +28,9 @@ struct PublishResult {
 struct PublishBatch {
   std::vector<Event> events;
   std::string topic;  // without prefix; empty: every enabled route of each event's type
-  SteadyTime
-      deadline{};  // when the client wants its answer; the publisher answers a little earlier
+  // When the client wants its answer; it gets it a little earlier. Zero: only the time-out counts.
+  SteadyTime deadline{};
+  bool want_positions = true;  // false leaves the results' positions empty
 };
 
 struct PublisherOptions {
@@ -45,9 +46,15 @@ struct PublisherOptions {
 // in a queue of ours, bounded by the memory budget, and are not given to the producer; at their
 // deadline they are surely `not_written` (BROKER_DOWN). What was given to the producer and is not
 // reported at the deadline is `unknown` (DELIVERY_TIMEOUT). An event that waits holds back later
-// ones of its topic only.
+// ones of its topics only. An event with several routes is refused, waits and is handed on as a
+// whole.
+//
+// Errors of an event, all with `outcome`: EVENT_INVALID, EVENT_TOO_LARGE, EVENT_TYPE_UNKNOWN,
+// TOPIC_NOT_ROUTED, ROUTE_DISABLED, KEY_FIELD_MISSING, TOPIC_MISSING, DRAINING, BROKER_DOWN and
+// DELIVERY_TIMEOUT, and what the producer reports. Several failed routes: outcome.h.
 //
 // Thread safety: all methods may be called from any thread. No lock is held while `done` runs.
+// Life: outlives its producer.
 class Publisher final : public ProducerListener {
  public:
   using Results = std::vector<PublishResult>;  // same length and order as the batch
@@ -72,11 +79,15 @@ class Publisher final : public ProducerListener {
   void Refuse();
 
   // Answers everything that waits in our own queue: UNAVAILABLE DRAINING, not written. Returns how
-  // many events that was. What the producer has is the producer's to flush.
+  // many events that was. What the producer has is the producer's to flush. After Refuse() nothing
+  // comes to wait any more. The destructor does it too.
   std::size_t DropWaiting();
 
-  // Events and bytes accepted and not answered.
+  // Events handed on (to the producer or our own queue) whose call is not answered.
   std::size_t in_flight_events() const;
+
+  // Bytes taken from the budget: of records that wait or are not reported, answered or not.
+  std::uint64_t in_flight_bytes() const;
 
   void OnReadinessChanged() override;
 

@@ -166,7 +166,8 @@ def include_breaches(root):
 
 
 def include_breach(user, include, quoted):
-    if quoted and ("/" not in include or include.startswith(".")):
+    of_library = any(re.match(pattern, include) for pattern in INCLUDE_OF.values())
+    if quoted and not of_library and ("/" not in include or include.startswith(".")):
         return f'"{include}": include paths start at the repository root'
     if include.startswith("tests/"):
         return f'"{include}": the product includes nothing of its tests'
@@ -205,7 +206,10 @@ def links(text):
 def link_breaches(root):
     """Breaches in the target_link_libraries of server/ and client/cli."""
     found = []
-    files = [*(root / "server").rglob("CMakeLists.txt"), *(root / "client/cli").glob("CMakeLists.txt")]
+    files = [
+        *(root / "server").rglob("CMakeLists.txt"),
+        *(root / "client/cli").glob("CMakeLists.txt"),
+    ]
     for path in sorted(files):
         for line, target, linked in links(path.read_text()):
             user = "main" if target == "sidebus" else room_of_target(target)

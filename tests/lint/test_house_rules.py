@@ -14,9 +14,19 @@ AIM = {".h": 150, ".cc": 350}
 BOUND = 500
 
 # Split, so that this file does not break its own rules.
-MACHINE = [r"(?:^|[^\w.$}~-]|-[IL])/" + f"{top}/" for top in ("wo" + "rk", "ro" + "ot")] + ["/tmp/" + r"\w{1,3}/"]
-MIRRORS = ["arti" + "factory", "jf" + "rog", "verd" + "accio", r"\bdev" + r"pi\b", r"[\w-]\.inter" + r"nal\b",
-           "nexus" + "-repo", "pypi-" + "mirror", "registry-" + "mirror"]
+MACHINE = [r"(?:^|[^\w.$}~-]|-[IL])/" + f"{top}/" for top in ("wo" + "rk", "ro" + "ot")] + [
+    "/tmp/" + r"\w{1,3}/"
+]
+MIRRORS = [
+    "arti" + "factory",
+    "jf" + "rog",
+    "verd" + "accio",
+    r"\bdev" + r"pi\b",
+    r"[\w-]\.inter" + r"nal\b",
+    "nexus" + "-repo",
+    "pypi-" + "mirror",
+    "registry-" + "mirror",
+]
 REMINDERS = [r"\bTO" + r"DO\b", r"\bFIX" + r"ME\b", r"\bX{3}\b(?!-)", r"\bHA" + r"CK\b"]
 
 BUILT = {".o", ".a", ".so", ".pyc", ".whl", ".jar", ".gz", ".zip"}
@@ -25,8 +35,18 @@ BUILT = {".o", ".a", ".so", ".pyc", ".whl", ".jar", ".gz", ".zip"}
 def tracked(root=ROOT):
     """Files of the repository; without git (an exported tree), all but what is built."""
     git = subprocess.run(
-        ["git", "-c", "safe.directory=*", "-C", root, "ls-files", "-z", "--cached", "--others",
-         "--exclude-standard"],
+        [
+            "git",
+            "-c",
+            "safe.directory=*",
+            "-C",
+            root,
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ],
         capture_output=True,
         check=False,
     )
@@ -112,7 +132,9 @@ class APlantedBreachIsFoundTest(unittest.TestCase):
     def test_paths_of_a_machine(self):
         for path in ("/wo" + "rk/main/x", "-I/ro" + "ot/.cache/x", "'/tmp/" + "w/rig'"):
             with self.subTest(path=path):
-                self.assertEqual(len(mentions(self.root, MACHINE, self.planted(f"one\n{path}\n"))), 1)
+                self.assertEqual(
+                    len(mentions(self.root, MACHINE, self.planted(f"one\n{path}\n"))), 1
+                )
 
     def test_paths_inside_the_repository_and_of_users_are_fine(self):
         text = "server/wo" + "rk/x ~/wo" + "rk/x /run/sidebus $HOME/ro" + "ot/x /tmp/sidebus.sock\n"

@@ -19,7 +19,7 @@ TEST(RandomUuidTest, IsAVersion4UuidInLowerCase) {
     const std::string uuid = RandomUuid();
     ASSERT_THAT(uuid, SizeIs(36));
     ASSERT_THAT(uuid, MatchesRegex("[0-9a-f]+-[0-9a-f]+-4[0-9a-f]+-[89ab][0-9a-f]+-[0-9a-f]+"));
-    for (const std::size_t hyphen : {8, 13, 18, 23}) ASSERT_EQ(uuid[hyphen], '-');
+    for (const std::size_t hyphen : {8u, 13u, 18u, 23u}) ASSERT_EQ(uuid[hyphen], '-');
   }
 }
 

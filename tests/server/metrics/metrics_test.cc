@@ -42,6 +42,17 @@ TEST(MetricsTest, UpdatesRunBeforeEverySerialize) {
   EXPECT_THAT(metrics.Serialize(), HasSubstr("sidebus_level 2\n"));
 }
 
+TEST(MetricsTest, DroppedUpdatesRunNoMoreAndTheirSeriesStay) {
+  Metrics metrics;
+  Gauge gauge = metrics.AddGauge("sidebus_level", "Level.");
+  metrics.BeforeSerialize([gauge, level = 0]() mutable { gauge.Set(++level); });
+  metrics.Serialize();
+
+  metrics.DropUpdates();
+
+  EXPECT_THAT(metrics.Serialize(), HasSubstr("sidebus_level 1\n"));
+}
+
 TEST(MetricsTest, AHistogramCountsIntoItsBuckets) {
   Metrics metrics;
   Histogram histogram = metrics.AddHistogram("sidebus_wait_seconds", "Wait.", {0.1, 1});

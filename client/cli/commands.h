@@ -1,0 +1,19 @@
+#pragma once
+
+#include "CLI/App.hpp"
+
+namespace sidebus {
+
+// Adds the verbs that talk to a gateway: publish, subscribe, describe, health. The verb that was
+// chosen runs while `app` parses and leaves its exit code in `exit_code`, which must live until
+// then.
+void AddClientCommands(CLI::App& app, int& exit_code);
+
+namespace cli {
+void AddPublishCommand(CLI::App& app, int& exit_code);
+void AddSubscribeCommand(CLI::App& app, int& exit_code);
+void AddDescribeCommand(CLI::App& app, int& exit_code);
+void AddHealthCommand(CLI::App& app, int& exit_code);
+}  // namespace cli
+
+}  // namespace sidebus

@@ -1,0 +1,60 @@
+#include "client/cli/endpoint.h"
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+
+#include <charconv>
+#include <cstdlib>
+
+#include "fmt/format.h"
+
+namespace sidebus::cli {
+namespace {
+
+absl::Status Malformed(std::string_view endpoint, std::string_view what) {
+  return absl::InvalidArgumentError(
+      fmt::format("endpoint `{}`: {}; write host:port, for example 127.0.0.1:7420, or "
+                  "unix:/path/of/socket",
+                  endpoint, what));
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> TargetOf(std::string_view endpoint) {
+  constexpr std::string_view kUnix = "unix:";
+  if (endpoint.starts_with(kUnix)) {
+    std::string_view path = endpoint.substr(kUnix.size());
+    if (path.starts_with("///")) path.remove_prefix(2);
+    if (!path.starts_with('/') || path.starts_with("//")) {
+      return Malformed(endpoint, "the path of a Unix socket begins with /");
+    }
+    return fmt::format("unix:{}", path);
+  }
+  const std::size_t colon = endpoint.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return Malformed(endpoint, "no port");
+  const std::string_view digits = endpoint.substr(colon + 1);
+  int port = 0;
+  const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  if (parsed.ec != std::errc() || parsed.ptr != digits.data() + digits.size() || port < 1 ||
+      port > 65535) {
+    return Malformed(endpoint, "the port is a number from 1 to 65535");
+  }
+  return fmt::format("dns:///{}", endpoint);
+}
+
+std::string ChooseEndpoint(const std::optional<std::string>& flag, const char* environment) {
+  if (flag.has_value()) return *flag;
+  if (environment != nullptr && *environment != '\0') return environment;
+  return std::string(kDefaultEndpoint);
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::optional<std::string>& flag) {
+  const auto target = TargetOf(ChooseEndpoint(flag, std::getenv("SIDEBUS_ENDPOINT")));
+  if (!target.ok()) return target.status();
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(-1);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  return grpc::CreateCustomChannel(*target, grpc::InsecureChannelCredentials(), arguments);
+}
+
+}  // namespace sidebus::cli

@@ -1,0 +1,119 @@
+#include "client/cli/output.h"
+
+#include <google/protobuf/util/json_util.h>
+#include <grpcpp/support/error_details.h>
+
+#include <cstdio>
+
+#include "fmt/format.h"
+#include "google/rpc/error_details.pb.h"
+
+namespace sidebus::cli {
+namespace {
+
+google::rpc::Status ToProto(const grpc::Status& status) {
+  google::rpc::Status proto;
+  if (!grpc::ExtractErrorDetails(status, &proto).ok() || proto.code() == 0) {
+    proto.set_code(status.error_code());
+    proto.set_message(status.error_message());
+  }
+  return proto;
+}
+
+template <typename Detail>
+bool FindDetail(const google::rpc::Status& status, Detail& into) {
+  for (const google::protobuf::Any& detail : status.details()) {
+    if (detail.Is<Detail>()) return detail.UnpackTo(&into);
+  }
+  return false;
+}
+
+// The length of the UTF-8 character at the start of `bytes`; 0 when there is none.
+std::size_t CharacterSize(std::string_view bytes) {
+  const auto first = static_cast<unsigned char>(bytes.front());
+  const std::size_t size = first < 0x80   ? 1
+                           : first < 0xc2 ? 0
+                           : first < 0xe0 ? 2
+                           : first < 0xf0 ? 3
+                           : first < 0xf5 ? 4
+                                          : 0;
+  if (size == 0 || size > bytes.size()) return 0;
+  for (std::size_t i = 1; i < size; ++i) {
+    if ((static_cast<unsigned char>(bytes[i]) & 0xc0) != 0x80) return 0;
+  }
+  return size;
+}
+
+std::string Hex(std::string_view bytes) {
+  std::string out = "0x";
+  for (const char c : bytes) out += fmt::format("{:02x}", static_cast<unsigned char>(c));
+  return out;
+}
+
+}  // namespace
+
+std::string ToJson(const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  std::string json;
+  (void)google::protobuf::util::MessageToJsonString(message, &json, options);
+  return json;
+}
+
+std::string ReasonOf(const google::rpc::Status& status) {
+  google::rpc::ErrorInfo info;
+  return FindDetail(status, info) ? info.reason() : "";
+}
+
+bool SaysRetry(const grpc::Status& status) {
+  google::rpc::RetryInfo retry;
+  return FindDetail(ToProto(status), retry);
+}
+
+std::string Describe(const google::rpc::Status& status) {
+  google::rpc::ErrorInfo info;
+  FindDetail(status, info);
+  std::string more;
+  for (const auto& [key, value] : info.metadata()) {
+    more += fmt::format("{}{}={}", more.empty() ? "" : ", ", key, Printable(value));
+  }
+  if (google::rpc::RetryInfo retry; FindDetail(status, retry)) {
+    more +=
+        fmt::format("{}retry after {} ms", more.empty() ? "" : "; ",
+                    retry.retry_delay().seconds() * 1000 + retry.retry_delay().nanos() / 1'000'000);
+  }
+  const std::string name =
+      info.reason().empty() ? fmt::format("gRPC status {}", status.code()) : info.reason();
+  return fmt::format("{}: {}{}{}{}", name, Printable(status.message()), more.empty() ? "" : " (",
+                     more, more.empty() ? "" : ")");
+}
+
+std::string Describe(const grpc::Status& status) { return Describe(ToProto(status)); }
+
+std::string Printable(std::string_view bytes) {
+  std::string out;
+  std::string_view rest = bytes;
+  while (!rest.empty()) {
+    const std::size_t size = CharacterSize(rest);
+    if (size == 0) return Hex(bytes);
+    const auto first = static_cast<unsigned char>(rest.front());
+    const bool c1 = size == 2 && first == 0xc2 && static_cast<unsigned char>(rest[1]) < 0xa0;
+    if (first == '\n') {
+      out += "\\n";
+    } else if (first == '\t') {
+      out += "\\t";
+    } else if (first < 0x20 || first == 0x7f || c1) {
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(rest[size - 1]));
+    } else {
+      out += rest.substr(0, size);
+    }
+    rest.remove_prefix(size);
+  }
+  return out;
+}
+
+void PrintError(std::string_view verb, std::string_view text) {
+  fmt::print(stderr, "sidebus {}: {}\n", verb, text);
+}
+
+}  // namespace sidebus::cli

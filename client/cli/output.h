@@ -1,0 +1,33 @@
+#pragma once
+
+#include <grpcpp/support/status.h>
+
+#include <string>
+#include <string_view>
+
+#include "google/rpc/status.pb.h"
+
+namespace sidebus::cli {
+
+// A message as one line of JSON, with the field names of the proto.
+std::string ToJson(const google::protobuf::Message& message);
+
+// What went wrong, for people: "EVENT_TYPE_UNKNOWN: message (topic=..., outcome=...; retry after
+// 0.5 s)".
+std::string Describe(const google::rpc::Status& status);
+std::string Describe(const grpc::Status& status);
+
+// The ErrorInfo reason; empty without one.
+std::string ReasonOf(const google::rpc::Status& status);
+
+// Whether the gateway says that an automatic retry is right (RetryInfo).
+bool SaysRetry(const grpc::Status& status);
+
+// Bytes for a terminal: printable UTF-8 as it is, control characters escaped, anything else in
+// hexadecimal.
+std::string Printable(std::string_view bytes);
+
+// Prints to standard error: "sidebus VERB: text".
+void PrintError(std::string_view verb, std::string_view text);
+
+}  // namespace sidebus::cli

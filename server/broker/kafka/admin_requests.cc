@@ -1,0 +1,172 @@
+#include "server/broker/kafka/admin_requests.h"
+
+#include <utility>
+
+namespace sidebus {
+namespace {
+
+constexpr int kTimeoutMs = 5000;
+
+struct Groups {
+  const rd_kafka_group_result_t** results = nullptr;
+  std::size_t count = 0;
+};
+
+KafkaPartitionList ListOf(const std::vector<PartitionOffset>& partitions) {
+  KafkaPartitionList list = MakePartitionList();
+  for (const PartitionOffset& one : partitions) AddTo(list, one.topic, one.partition, one.offset);
+  return list;
+}
+
+std::vector<PartitionOffset> PartitionsOf(const rd_kafka_topic_partition_list_t* list) {
+  std::vector<PartitionOffset> partitions;
+  for (int i = 0; list != nullptr && i < list->cnt; ++i) {
+    const rd_kafka_topic_partition_t& one = list->elems[i];
+    partitions.push_back({one.topic, one.partition, one.offset < 0 ? -1 : one.offset, one.err});
+  }
+  return partitions;
+}
+
+void Read(const Groups& groups, AdminRequests::Answer& answer) {
+  if (groups.count != 1) return;
+  if (const rd_kafka_error_t* error = rd_kafka_group_result_error(groups.results[0])) {
+    answer.error = rd_kafka_error_code(error);
+  }
+  answer.partitions = PartitionsOf(rd_kafka_group_result_partitions(groups.results[0]));
+}
+
+void ReadTopics(rd_kafka_event_t* event, AdminRequests::Answer& answer) {
+  std::size_t count = 0;
+  const rd_kafka_TopicDescription_t** topics =
+      rd_kafka_DescribeTopics_result_topics(rd_kafka_event_DescribeTopics_result(event), &count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const rd_kafka_error_t* const error = rd_kafka_TopicDescription_error(topics[i]);
+    const rd_kafka_resp_err_t code =
+        error == nullptr ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_error_code(error);
+    std::size_t partitions = 0;
+    rd_kafka_TopicDescription_partitions(topics[i], &partitions);
+    const char* const name = rd_kafka_TopicDescription_name(topics[i]);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      answer.topics[name] = static_cast<int>(partitions);
+    } else if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+      answer.partitions.push_back({name, -1, -1, code});
+    }
+  }
+}
+
+void ReadOffsets(rd_kafka_event_t* event, AdminRequests::Answer& answer) {
+  std::size_t count = 0;
+  const rd_kafka_ListOffsetsResultInfo_t** infos =
+      rd_kafka_ListOffsets_result_infos(rd_kafka_event_ListOffsets_result(event), &count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const rd_kafka_topic_partition_t* const one =
+        rd_kafka_ListOffsetsResultInfo_topic_partition(infos[i]);
+    answer.partitions.push_back({one->topic, one->partition, one->offset, one->err});
+    if (one->err != RD_KAFKA_RESP_ERR_NO_ERROR) answer.error = one->err;
+  }
+}
+
+}  // namespace
+
+KafkaAdminOptions AdminRequests::Options(rd_kafka_admin_op_t request, Then then) {
+  KafkaAdminOptions options(rd_kafka_AdminOptions_new(client_, request));
+  const std::uintptr_t id = ++last_id_;
+  waiting_.emplace(id, std::move(then));
+  rd_kafka_AdminOptions_set_request_timeout(options.get(), kTimeoutMs, nullptr, 0);
+  // The id, not a pointer: an answer to a dropped request then finds nobody.
+  rd_kafka_AdminOptions_set_opaque(options.get(), reinterpret_cast<void*>(id));
+  return options;
+}
+
+void AdminRequests::Describe(const std::vector<std::string>& topics, Then then) {
+  std::vector<const char*> names;
+  for (const std::string& topic : topics) names.push_back(topic.c_str());
+  const std::unique_ptr<rd_kafka_TopicCollection_t, CDeleter<rd_kafka_TopicCollection_destroy>>
+      collection(rd_kafka_TopicCollection_of_topic_names(names.data(), names.size()));
+  const KafkaAdminOptions options = Options(RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, std::move(then));
+  rd_kafka_DescribeTopics(client_, collection.get(), options.get(), queue_);
+}
+
+void AdminRequests::GroupPositions(const std::string& group,
+                                   const std::vector<PartitionOffset>& partitions, Then then) {
+  const KafkaPartitionList list = ListOf(partitions);
+  rd_kafka_ListConsumerGroupOffsets_t* request =
+      rd_kafka_ListConsumerGroupOffsets_new(group.c_str(), list.get());
+  const KafkaAdminOptions options =
+      Options(RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, std::move(then));
+  rd_kafka_ListConsumerGroupOffsets(client_, &request, 1, options.get(), queue_);
+  rd_kafka_ListConsumerGroupOffsets_destroy(request);
+}
+
+void AdminRequests::SetGroupPositions(const std::string& group,
+                                      const std::vector<PartitionOffset>& positions, Then then) {
+  const KafkaPartitionList list = ListOf(positions);
+  rd_kafka_AlterConsumerGroupOffsets_t* request =
+      rd_kafka_AlterConsumerGroupOffsets_new(group.c_str(), list.get());
+  const KafkaAdminOptions options =
+      Options(RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS, std::move(then));
+  rd_kafka_AlterConsumerGroupOffsets(client_, &request, 1, options.get(), queue_);
+  rd_kafka_AlterConsumerGroupOffsets_destroy(request);
+}
+
+void AdminRequests::Offsets(const std::vector<PartitionOffset>& wanted, Then then) {
+  const KafkaPartitionList list = ListOf(wanted);
+  const KafkaAdminOptions options = Options(RD_KAFKA_ADMIN_OP_LISTOFFSETS, std::move(then));
+  KafkaErrorHandle(rd_kafka_AdminOptions_set_isolation_level(
+      options.get(), RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED));
+  rd_kafka_ListOffsets(client_, list.get(), options.get(), queue_);
+}
+
+void AdminRequests::Commit(const std::vector<PartitionOffset>& positions, Then then) {
+  const KafkaPartitionList list = ListOf(positions);
+  const std::uintptr_t id = ++last_id_;
+  waiting_.emplace(id, std::move(then));
+  const rd_kafka_resp_err_t refused =
+      rd_kafka_commit_queue(client_, list.get(), queue_, nullptr, reinterpret_cast<void*>(id));
+  if (refused == RD_KAFKA_RESP_ERR_NO_ERROR) return;
+  auto node = waiting_.extract(id);
+  node.mapped()(Answer{refused, {}, {}});
+}
+
+void AdminRequests::Serve() {
+  while (const KafkaEvent event{rd_kafka_queue_poll(queue_, 0)}) OnEvent(event.get());
+}
+
+void AdminRequests::OnEvent(rd_kafka_event_t* event) {
+  auto node = waiting_.extract(reinterpret_cast<std::uintptr_t>(rd_kafka_event_opaque(event)));
+  if (node.empty()) return;
+  Answer answer;
+  answer.error = rd_kafka_event_error(event);
+  if (answer.error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    Groups groups;
+    switch (rd_kafka_event_type(event)) {
+      case RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT:
+        ReadTopics(event, answer);
+        break;
+      case RD_KAFKA_EVENT_LISTCONSUMERGROUPOFFSETS_RESULT:
+        groups.results = rd_kafka_ListConsumerGroupOffsets_result_groups(
+            rd_kafka_event_ListConsumerGroupOffsets_result(event), &groups.count);
+        Read(groups, answer);
+        break;
+      case RD_KAFKA_EVENT_ALTERCONSUMERGROUPOFFSETS_RESULT:
+        groups.results = rd_kafka_AlterConsumerGroupOffsets_result_groups(
+            rd_kafka_event_AlterConsumerGroupOffsets_result(event), &groups.count);
+        Read(groups, answer);
+        break;
+      case RD_KAFKA_EVENT_LISTOFFSETS_RESULT:
+        ReadOffsets(event, answer);
+        break;
+      default:  // a commit
+        answer.partitions = PartitionsOf(rd_kafka_event_topic_partition_list(event));
+        break;
+    }
+    for (const PartitionOffset& one : answer.partitions) {
+      if (answer.error == RD_KAFKA_RESP_ERR_NO_ERROR && one.partition >= 0) {
+        answer.error = one.error;
+      }
+    }
+  }
+  node.mapped()(std::move(answer));
+}
+
+}  // namespace sidebus

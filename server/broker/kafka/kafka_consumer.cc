@@ -1,0 +1,320 @@
+#include "server/broker/kafka/kafka_consumer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <utility>
+
+#include "server/base/error.h"
+#include "server/base/log.h"
+#include "server/broker/kafka/kafka_error.h"
+
+namespace sidebus {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr int kWaitMs = 100;
+constexpr int kWaitWhileLeavingMs = 5;  // librdkafka does not say when it has left
+constexpr Duration kCommitEvery = milliseconds(500);
+constexpr Duration kCommitPatience = seconds(15);
+constexpr std::uint32_t kRecordsAtOnce = 512;
+constexpr int kRoundsAtOnce = 8;
+
+SteadyTime Now() { return Clock::Real().Now(); }
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<KafkaConsumer>> KafkaConsumer::Make(const KafkaBrokerOptions& broker,
+                                                                   ConsumerOptions options,
+                                                                   ConsumerHandler& handler) {
+  std::unique_ptr<KafkaConsumer> consumer(new KafkaConsumer(broker, std::move(options), handler));
+  if (absl::Status opened = consumer->OpenClient(FetchBytesFor(consumer->options_.buffer_bytes, 1));
+      !opened.ok()) {
+    return opened;
+  }
+  KafkaConsumer* const self = consumer.get();
+  consumer->thread_ = std::thread([self] { self->Run(); });
+  return consumer;
+}
+
+KafkaConsumer::KafkaConsumer(const KafkaBrokerOptions& broker, ConsumerOptions options,
+                             ConsumerHandler& handler)
+    : broker_(broker),
+      options_(std::move(options)),
+      handler_(handler),
+      log_(options_.group.empty() ? "broadcast" : "group " + options_.group, this) {}
+
+KafkaConsumer::~KafkaConsumer() {
+  stopping_ = true;
+  signal_.Raise();
+  if (thread_.joinable()) thread_.join();
+  CloseClient();
+}
+
+absl::Status KafkaConsumer::OpenClient(std::uint64_t fetch_bytes) {
+  absl::StatusOr<KafkaConf> conf = MakeConsumerConf(broker_, options_, fetch_bytes, log_);
+  if (!conf.ok()) return conf.status();
+  rd_kafka_conf_set_rebalance_cb(conf->get(), &KafkaConsumer::OnRebalance);
+  rd_kafka_conf_set_error_cb(conf->get(), &KafkaConsumer::OnErrorCallback);
+  absl::StatusOr<KafkaClient> client = MakeClient(RD_KAFKA_CONSUMER, *std::move(conf));
+  if (!client.ok()) return client.status();
+  {
+    MutexLock lock(mu_);
+    client_ = *std::move(client);
+  }
+  fetch_bytes_ = fetch_bytes;
+  rd_kafka_poll_set_consumer(client_.get());
+  consumer_queue_.reset(rd_kafka_queue_get_consumer(client_.get()));
+  control_queue_.reset(rd_kafka_queue_new(client_.get()));
+  static constexpr std::uint64_t kOne = 1;
+  for (rd_kafka_queue_t* queue : {consumer_queue_.get(), control_queue_.get()}) {
+    rd_kafka_queue_io_event_enable(queue, signal_.fd(), &kOne, sizeof(kOne));
+  }
+  requests_ = std::make_unique<AdminRequests>(client_.get(), control_queue_.get());
+  starts_ = std::make_unique<StartFinder>(options_.group, options_.start, *requests_);
+  return absl::OkStatus();
+}
+
+void KafkaConsumer::CloseClient() {
+  readers_.clear();
+  starts_.reset();
+  requests_.reset();
+  for (rd_kafka_queue_t* queue : {consumer_queue_.get(), control_queue_.get()}) {
+    if (queue != nullptr) rd_kafka_queue_io_event_enable(queue, -1, nullptr, 0);
+  }
+  consumer_queue_.reset();
+  control_queue_.reset();
+  KafkaClient client;
+  {
+    MutexLock lock(mu_);
+    client = std::move(client_);
+  }
+}
+
+void KafkaConsumer::Post(absl::AnyInvocable<void()> task) {
+  {
+    MutexLock lock(mu_);
+    tasks_.push_back(std::move(task));
+  }
+  signal_.Raise();
+}
+
+// Every partition is looked at again on each turn, so it is enough to wake the thread.
+void KafkaConsumer::RoomReturned(AssignmentId) { signal_.Raise(); }
+
+void KafkaConsumer::SetTopics(std::vector<std::string> topics) {
+  Post([this, topics = std::move(topics)]() mutable {
+    if (state_ != State::kOpen) return;
+    options_.topics = std::move(topics);
+    StartPin();
+  });
+}
+
+void KafkaConsumer::Commit(Done done) {
+  Post([this, done = std::move(done)]() mutable {
+    waiting_.push_back(std::move(done));
+    StartCommit();
+  });
+}
+
+void KafkaConsumer::Close(Done done) {
+  Post([this, done = std::move(done)]() mutable { StartClosing(std::move(done)); });
+}
+
+ConsumerStats KafkaConsumer::stats() const {
+  const std::vector<Assignments::Held> held = assignments_.held();
+  MutexLock lock(mu_);
+  ConsumerStats stats = counters_;
+  for (const Assignments::Held& one : held) {
+    ConsumerStats::Topic& topic = stats.topics[one.topic];
+    ++topic.partitions;
+    std::int64_t low = -1;
+    std::int64_t high = -1;
+    if (client_ != nullptr &&
+        rd_kafka_get_watermark_offsets(client_.get(), one.topic.c_str(), one.partition, &low,
+                                       &high) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+        high > one.floor) {
+      topic.lag_events += static_cast<std::uint64_t>(high - one.floor);
+    }
+  }
+  return stats;
+}
+
+void KafkaConsumer::Run() {
+  StartPin();
+  next_commit_ = Now() + kCommitEvery;
+  bool more = false;
+  while (!stopping_) {
+    signal_.Wait(more ? 0 : leaving_ ? kWaitWhileLeavingMs : kWaitMs);
+    RunTasks();
+    requests_->Serve();
+    ServeConsumerQueue();
+    Tick(Now());
+    more = ReadPartitions();
+    if (ClosingIsDone(Now())) break;
+  }
+  for (Done& done : closed_) done(final_commit_);
+}
+
+void KafkaConsumer::RunTasks() {
+  std::vector<absl::AnyInvocable<void()>> tasks;
+  {
+    MutexLock lock(mu_);
+    tasks.swap(tasks_);
+  }
+  for (auto& task : tasks) task();
+}
+
+// Rebalances and errors run as callbacks in here; records do not come this way.
+void KafkaConsumer::ServeConsumerQueue() {
+  std::array<rd_kafka_message_t*, 16> messages;
+  for (;;) {
+    const ssize_t count =
+        rd_kafka_consume_batch_queue(consumer_queue_.get(), 0, messages.data(), messages.size());
+    if (count <= 0) return;
+    for (ssize_t i = 0; i < count; ++i) {
+      const KafkaMessage message(messages[static_cast<std::size_t>(i)]);
+      OnMessage(*message);
+    }
+  }
+}
+
+void KafkaConsumer::OnMessage(const rd_kafka_message_t& message) {
+  if (message.err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
+      message.err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
+    PartitionReader* const reader =
+        message.rkt == nullptr ? nullptr
+                               : ReaderOf(rd_kafka_topic_name(message.rkt), message.partition);
+    if (reader != nullptr) OnFault(*reader, {message.err, message.offset});
+    return;
+  }
+  if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR) OnClientError(message.err);
+}
+
+void KafkaConsumer::OnClientError(rd_kafka_resp_err_t error) {
+  const Reason reason = ReasonOfKafka(error);
+  if (error == RD_KAFKA_RESP_ERR__FATAL) {
+    const rd_kafka_resp_err_t cause = rd_kafka_fatal_error(client_.get(), nullptr, 0);
+    return Fail(MakeError(Reason::kMemberFenced,
+                          fmt::format("subscribe: this member of the group cannot go on ({}): "
+                                      "subscribe again",
+                                      rd_kafka_err2name(cause))));
+  }
+  if (reason == Reason::kBrokerDenied || reason == Reason::kGroupProtocol ||
+      reason == Reason::kMemberFenced) {
+    // A client that cannot log in yet tries again; the credentials may be on their way.
+    if (error == RD_KAFKA_RESP_ERR__AUTHENTICATION) return;
+    return Fail(ErrorOfKafka(error, "subscribe", ""));
+  }
+  // librdkafka logs the rest and mends it by itself.
+}
+
+void KafkaConsumer::Fail(absl::Status why) {
+  if (state_ != State::kOpen) return;
+  state_ = State::kFailed;
+  Log(LogLevel::kError, "a consumer cannot go on", {{"group", options_.group}, {"why", why}});
+  handler_.OnFailed(why);
+}
+
+void KafkaConsumer::Tick(SteadyTime now) {
+  starts_->Tick(now);
+  if (committing_ && now >= commit_deadline_) {
+    OnCommitted(RD_KAFKA_RESP_ERR__TIMED_OUT);
+  }
+  if (now >= next_commit_) {
+    next_commit_ = now + kCommitEvery;
+    StartCommit();
+  }
+  if (giving_up_ && now >= giving_up_->deadline) {
+    FinishGivingUp(ErrorOfKafka(RD_KAFKA_RESP_ERR__TIMED_OUT, "commit", ""));
+  }
+  if (giving_up_ && giving_up_->retry_at != SteadyTime{} && now >= giving_up_->retry_at) {
+    CommitBeforeGivingUp();
+  }
+  std::vector<std::uint64_t> again;
+  for (const auto& [id, finding] : finding_) {
+    if (finding.retry_at != SteadyTime{} && now >= finding.retry_at) again.push_back(id);
+  }
+  for (const std::uint64_t id : again) FindPosition(id);
+  LookForTopics(now);
+}
+
+bool KafkaConsumer::ReadPartitions() {
+  if (state_ != State::kOpen || giving_up_) return false;
+  bool more = true;
+  for (int round = 0; more && round < kRoundsAtOnce; ++round) {
+    more = false;
+    // By index: reading may move a partition to another assignment.
+    for (std::size_t i = 0; i < readers_.size(); ++i) more |= ReadPartition(*readers_[i]);
+  }
+  return more;
+}
+
+bool KafkaConsumer::ReadPartition(PartitionReader& reader) {
+  const AssignmentId assignment = reader.assignment();
+  if (assignment == AssignmentId()) return false;  // its position is being found
+  Room room = handler_.RoomFor(assignment);
+  room.events = std::min(room.events, kRecordsAtOnce);
+  if (room.events == 0) return false;
+  std::optional<PartitionReader::Fault> fault;
+  std::vector<ConsumedRecord> records = reader.Read(room, fault);
+  const bool some = !records.empty();
+  if (some && assignments_.Track(assignment, records) && !records.empty()) {
+    handler_.OnRecords(assignment, std::move(records));
+  }
+  if (fault) OnFault(reader, *fault);
+  return some;
+}
+
+void KafkaConsumer::StartCommit() {
+  if (broadcast()) return AnswerWaiters(std::exchange(waiting_, {}), absl::OkStatus());
+  if (committing_ || giving_up_) return;
+  std::vector<Assignments::Floor> floors = assignments_.TakeMoved();
+  if (floors.empty()) return AnswerWaiters(std::exchange(waiting_, {}), absl::OkStatus());
+  committing_ = true;
+  commit_deadline_ = Now() + kCommitPatience;
+  committing_for_ = std::exchange(waiting_, {});
+  std::vector<PartitionOffset> positions;
+  for (const Assignments::Floor& floor : floors) positions.push_back(floor.position);
+  commit_floors_ = std::move(floors);
+  const std::uint64_t id = ++commit_id_;
+  requests_->Commit(positions, [this, id](AdminRequests::Answer answer) {
+    if (id == commit_id_ && committing_) OnCommitted(answer.error);
+  });
+}
+
+void KafkaConsumer::OnCommitted(rd_kafka_resp_err_t error) {
+  committing_ = false;
+  const std::vector<Assignments::Floor> floors = std::exchange(commit_floors_, {});
+  const bool good = error == RD_KAFKA_RESP_ERR_NO_ERROR;
+  if (good) {
+    assignments_.Committed(floors);
+  } else {
+    assignments_.CommitFailed(floors);
+  }
+  {
+    MutexLock lock(mu_);
+    ++(good ? counters_.commits_ok : counters_.commits_failed);
+    if (good) counters_.last_commit = Clock::Real().WallNow();
+  }
+  AnswerWaiters(std::exchange(committing_for_, {}),
+                good ? absl::OkStatus() : ErrorOfKafka(error, "commit", ""));
+  if (!waiting_.empty()) StartCommit();
+}
+
+void KafkaConsumer::AnswerWaiters(std::vector<Done> waiters, const absl::Status& status) {
+  for (Done& waiter : waiters) waiter(status);
+}
+
+PartitionReader* KafkaConsumer::ReaderOf(const std::string& topic, std::int32_t partition) {
+  for (const auto& reader : readers_) {
+    if (reader->partition() == partition && reader->topic() == topic) return reader.get();
+  }
+  return nullptr;
+}
+
+}  // namespace sidebus

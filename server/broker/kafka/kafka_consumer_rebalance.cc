@@ -1,0 +1,350 @@
+// Joining, rebalances, positions that are not in the log, closing: the slow half of KafkaConsumer.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "server/base/error.h"
+#include "server/base/log.h"
+#include "server/broker/kafka/kafka_consumer.h"
+#include "server/broker/kafka/kafka_error.h"
+
+namespace sidebus {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr Duration kGiveUpPatience = seconds(2);
+constexpr Duration kClosePatience = seconds(5);
+constexpr Duration kCommitAgainAfter = milliseconds(100);
+constexpr Duration kFindAgainAfter = milliseconds(500);
+constexpr Duration kLookEvery = seconds(1);
+constexpr Duration kLookEveryWhenAllExist = seconds(10);
+
+SteadyTime Now() { return Clock::Real().Now(); }
+
+// The group is between two generations, which passes.
+bool SaysTryAgain(rd_kafka_resp_err_t error) {
+  return error == RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS ||
+         error == RD_KAFKA_RESP_ERR_STALE_MEMBER_EPOCH ||
+         error == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION ||
+         error == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS;
+}
+
+void LogIfError(std::string_view what, rd_kafka_error_t* raw) {
+  const KafkaErrorHandle error(raw);
+  if (error == nullptr) return;
+  Log(LogLevel::kWarning, what, {{"error", rd_kafka_error_name(error.get())}});
+}
+
+}  // namespace
+
+void KafkaConsumer::StartPin() {
+  starts_->Pin(options_.topics,
+               [this](StartFinder::Pinned pinned) { OnPinned(std::move(pinned)); });
+}
+
+void KafkaConsumer::OnPinned(StartFinder::Pinned pinned) {
+  if (state_ != State::kOpen) return;
+  if (!pinned.status.ok()) return Fail(std::move(pinned.status));
+  if (pinned.existing.empty()) {
+    return Fail(MakeError(Reason::kTopicMissing,
+                          fmt::format("subscribe: none of these topics exists: {}: create one",
+                                      fmt::join(options_.topics, ", "))));
+  }
+  existing_.clear();
+  std::uint64_t partitions = 0;
+  for (const auto& [topic, count] : pinned.existing) {
+    existing_.insert(topic);
+    partitions += static_cast<std::uint64_t>(count);
+  }
+  // On a task of its own: this runs inside an answer to a request of the client that may be closed.
+  Post([this, existing = std::move(pinned.existing),
+        fetch_bytes = FetchBytesFor(options_.buffer_bytes, partitions)] {
+    if (state_ != State::kOpen) return;
+    if (!joined_ && fetch_bytes < fetch_bytes_) Reopen(fetch_bytes);
+    if (broadcast()) return AssignNew(existing, joined_);
+    Subscribe();
+  });
+}
+
+// The bound on what is fetched ahead cannot change in a client, and is known only now.
+void KafkaConsumer::Reopen(std::uint64_t fetch_bytes) {
+  std::set<std::string> open = starts_->open();
+  CloseClient();
+  if (absl::Status opened = OpenClient(fetch_bytes); !opened.ok()) return Fail(std::move(opened));
+  starts_->set_open(std::move(open));
+}
+
+void KafkaConsumer::Subscribe() {
+  joined_ = true;
+  const KafkaPartitionList list = MakePartitionList();
+  for (const std::string& topic : options_.topics) {
+    AddTo(list, topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_OFFSET_INVALID);
+  }
+  const rd_kafka_resp_err_t error = rd_kafka_subscribe(client_.get(), list.get());
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) Fail(ErrorOfKafka(error, "subscribe", ""));
+}
+
+void KafkaConsumer::AssignNew(const std::map<std::string, int>& existing, bool at_beginning) {
+  if (locating_) return;  // it is looked for again
+  joined_ = true;
+  std::vector<PartitionOffset> partitions;
+  for (const auto& [topic, count] : existing) {
+    for (std::int32_t i = 0; i < count; ++i) {
+      if (!known_.contains({topic, i})) partitions.push_back({topic, i, -1, {}});
+    }
+  }
+  if (partitions.empty()) return;
+  for (const PartitionOffset& one : partitions) known_.emplace(one.topic, one.partition);
+  Locate(std::move(partitions), at_beginning);
+}
+
+void KafkaConsumer::LookForTopics(SteadyTime now) {
+  if (state_ != State::kOpen || !joined_ || looking_ || now < look_at_) return;
+  const bool all_exist =
+      std::all_of(options_.topics.begin(), options_.topics.end(),
+                  [this](const auto& topic) { return existing_.contains(topic); });
+  if (all_exist && !broadcast()) return;
+  looking_ = true;
+  look_at_ = now + (all_exist ? kLookEveryWhenAllExist : kLookEvery);
+  requests_->Describe(options_.topics, [this](AdminRequests::Answer answer) {
+    looking_ = false;
+    if (state_ == State::kOpen) OnLooked(answer.topics);
+  });
+}
+
+void KafkaConsumer::OnLooked(const std::map<std::string, int>& existing) {
+  bool appeared = false;
+  for (const auto& [topic, partitions] : existing) appeared |= existing_.insert(topic).second;
+  if (broadcast()) return AssignNew(existing, true);
+  // Makes librdkafka look at the topics at once, and join again if there is something new.
+  if (appeared) Subscribe();
+}
+
+void KafkaConsumer::OnErrorCallback(rd_kafka_t*, int error, const char*, void* opaque) {
+  auto* const consumer = static_cast<KafkaConsumer*>(static_cast<KafkaLog*>(opaque)->owner());
+  consumer->OnClientError(static_cast<rd_kafka_resp_err_t>(error));
+}
+
+void KafkaConsumer::OnRebalance(rd_kafka_t*, rd_kafka_resp_err_t what,
+                                rd_kafka_topic_partition_list_t* partitions, void* opaque) {
+  auto* const consumer = static_cast<KafkaConsumer*>(static_cast<KafkaLog*>(opaque)->owner());
+  if (what != RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+    return consumer->GiveUp(rd_kafka_assignment_lost(consumer->client_.get()) != 0);
+  }
+  if (consumer->state_ != State::kOpen || partitions->cnt == 0) return consumer->AssignNothing();
+  std::vector<PartitionOffset> wanted;
+  for (int i = 0; i < partitions->cnt; ++i) {
+    wanted.push_back({partitions->elems[i].topic, partitions->elems[i].partition, -1, {}});
+  }
+  consumer->Locate(std::move(wanted), false);
+}
+
+void KafkaConsumer::Locate(std::vector<PartitionOffset> partitions, bool at_beginning) {
+  locating_ = true;
+  starts_->Locate(std::move(partitions), at_beginning,
+                  [this](StartFinder::Located located) { OnLocated(std::move(located)); });
+}
+
+void KafkaConsumer::OnLocated(StartFinder::Located located) {
+  locating_ = false;
+  if (!located.status.ok()) {
+    AssignNothing();
+    return Fail(std::move(located.status));
+  }
+  const KafkaPartitionList list = MakePartitionList();
+  std::vector<std::unique_ptr<PartitionReader>> readers;
+  for (const PartitionOffset& one : located.positions) {
+    AddTo(list, one.topic, one.partition, one.offset);
+    readers.push_back(
+        std::make_unique<PartitionReader>(client_.get(), one.topic, one.partition, signal_.fd()));
+  }
+  if (broadcast()) {
+    LogIfError("cannot assign partitions", rd_kafka_incremental_assign(client_.get(), list.get()));
+  } else if (rd_kafka_assign(client_.get(), list.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return;  // the group moved on; it assigns anew
+  }
+  {
+    MutexLock lock(mu_);
+    ++counters_.assigned;
+  }
+  for (std::size_t i = 0; i < readers.size(); ++i) {
+    const PartitionOffset& one = located.positions[i];
+    const AssignmentId id = assignments_.Add(one.topic, one.partition, one.offset);
+    readers[i]->set_assignment(id);
+    readers_.push_back(std::move(readers[i]));
+    handler_.OnAssigned(id, one.topic, one.partition);
+  }
+}
+
+void KafkaConsumer::AssignNothing() { rd_kafka_assign(client_.get(), nullptr); }
+
+void KafkaConsumer::GiveUp(bool lost) {
+  starts_->CancelLocate();
+  locating_ = false;
+  finding_.clear();
+  std::vector<Assignments::Floor> floors;
+  const bool some = !readers_.empty();
+  for (const auto& reader : readers_) {
+    const AssignmentId id = reader->assignment();
+    if (id == AssignmentId()) continue;
+    handler_.OnRevoked(id, lost);
+    if (std::optional<Assignments::Floor> floor = assignments_.Remove(id)) {
+      floors.push_back(*std::move(floor));
+    }
+  }
+  readers_.clear();
+  if (some) {
+    MutexLock lock(mu_);
+    ++(lost ? counters_.lost : counters_.revoked);
+  }
+  if (broadcast() || floors.empty()) return FinishGivingUp(absl::OkStatus());
+  if (lost) {
+    return FinishGivingUp(MakeError(Reason::kDeliveryRevoked,
+                                    "commit: the group gave the partitions to another member"));
+  }
+  giving_up_ = GivingUp{std::move(floors), Now() + kGiveUpPatience, {}, ++last_giving_up_};
+  CommitBeforeGivingUp();
+}
+
+void KafkaConsumer::CommitBeforeGivingUp() {
+  giving_up_->retry_at = {};
+  std::vector<PartitionOffset> positions;
+  for (const Assignments::Floor& floor : giving_up_->floors) positions.push_back(floor.position);
+  const std::uint64_t id = giving_up_->id;
+  requests_->Commit(positions, [this, id](AdminRequests::Answer answer) {
+    if (!giving_up_ || giving_up_->id != id) return;
+    const bool good = answer.error == RD_KAFKA_RESP_ERR_NO_ERROR;
+    {
+      MutexLock lock(mu_);
+      ++(good ? counters_.commits_ok : counters_.commits_failed);
+      if (good) counters_.last_commit = Clock::Real().WallNow();
+    }
+    if (SaysTryAgain(answer.error)) {
+      giving_up_->retry_at = Now() + kCommitAgainAfter;
+      return;
+    }
+    FinishGivingUp(good ? absl::OkStatus() : ErrorOfKafka(answer.error, "commit", ""));
+  });
+}
+
+void KafkaConsumer::FinishGivingUp(absl::Status committed) {
+  giving_up_.reset();
+  AssignNothing();
+  if (!committed.ok()) {
+    Log(LogLevel::kWarning, "acks were not committed before their partitions were given up",
+        {{"group", options_.group}, {"why", committed}});
+    if (state_ == State::kClosing) final_commit_ = committed;
+  }
+  AnswerWaiters(std::exchange(waiting_, {}), committed);
+}
+
+void KafkaConsumer::StartClosing(Done done) {
+  closed_.push_back(std::move(done));
+  if (state_ == State::kClosing) return;
+  state_ = State::kClosing;
+  close_deadline_ = Now() + kClosePatience;
+  if (locating_) {
+    starts_->CancelLocate();
+    locating_ = false;
+    AssignNothing();
+  }
+  if (broadcast()) GiveUp(false);
+}
+
+bool KafkaConsumer::ClosingIsDone(SteadyTime now) {
+  if (state_ != State::kClosing) return false;
+  const bool late = now >= close_deadline_;
+  if (!late) {
+    if (giving_up_ || committing_) return false;
+    if (!leaving_) {
+      leaving_ = true;
+      LogIfError("cannot leave the group",
+                 rd_kafka_consumer_close_queue(client_.get(), consumer_queue_.get()));
+      return false;
+    }
+    if (rd_kafka_consumer_closed(client_.get()) == 0) return false;
+  } else {
+    final_commit_ =
+        MakeError(Reason::kBrokerDown, "close: no broker confirmed that the group was left");
+  }
+  // Only after a fatal error, or when it is late: librdkafka did not ask to give them up.
+  if (!readers_.empty()) GiveUp(true);
+  AnswerWaiters(std::exchange(committing_for_, {}), final_commit_);
+  AnswerWaiters(std::exchange(waiting_, {}), final_commit_);
+  return true;
+}
+
+void KafkaConsumer::OnFault(PartitionReader& reader, const PartitionReader::Fault& fault) {
+  if (fault.error != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET &&
+      fault.error != RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
+    return OnClientError(fault.error);
+  }
+  const AssignmentId id = reader.assignment();
+  if (id == AssignmentId()) return;
+  reader.set_assignment({});
+  reader.Clear();
+  handler_.OnRevoked(id, false);
+  assignments_.Remove(id);
+  const std::uint64_t finding = ++last_finding_;
+  finding_.emplace(finding, Finding{reader.topic(), reader.partition(), fault.offset, {}});
+  FindPosition(finding);
+}
+
+void KafkaConsumer::FindPosition(std::uint64_t id) {
+  Finding& finding = finding_.at(id);
+  finding.retry_at = {};
+  const auto ask = [this, id](std::int64_t spec, absl::AnyInvocable<void(std::int64_t)> then) {
+    const Finding& wanted = finding_.at(id);
+    requests_->Offsets(
+        {{wanted.topic, wanted.partition, spec, {}}},
+        [this, id, then = std::move(then)](AdminRequests::Answer answer) mutable {
+          const auto found = finding_.find(id);
+          if (found == finding_.end()) return;
+          if (answer.error != RD_KAFKA_RESP_ERR_NO_ERROR || answer.partitions.size() != 1) {
+            found->second.retry_at = Now() + kFindAgainAfter;
+            return;
+          }
+          then(answer.partitions.front().offset);
+        });
+  };
+  ask(AdminRequests::kBeginning, [this, id, ask](std::int64_t begin) {
+    ask(AdminRequests::kEnd, [this, id, begin](std::int64_t end) { OnLogBounds(id, begin, end); });
+  });
+}
+
+void KafkaConsumer::OnLogBounds(std::uint64_t id, std::int64_t begin, std::int64_t end) {
+  const Finding finding = std::move(finding_.extract(id).mapped());
+  PartitionReader* const reader = ReaderOf(finding.topic, finding.partition);
+  if (reader == nullptr) return;
+  std::int64_t position = finding.lost;
+  if (finding.lost < begin) {
+    position = begin;
+    MutexLock lock(mu_);
+    ++counters_.lost_to_retention;
+  } else if (finding.lost > end) {
+    position = begin;
+  }
+  Log(finding.lost > end ? LogLevel::kError : LogLevel::kWarning,
+      finding.lost > end ? "the log is shorter than the group's position: it was truncated; "
+                           "reading from its beginning"
+                         : "retention overtook the group's position; reading from the log start",
+      {{"group", options_.group},
+       {"topic", finding.topic},
+       {"partition", finding.partition},
+       {"position", finding.lost},
+       {"log_start", begin},
+       {"log_end", end}});
+  const KafkaPartitionList list = MakePartitionList();
+  AddTo(list, finding.topic, finding.partition, position);
+  LogIfError("cannot move to a position", rd_kafka_seek_partitions(client_.get(), list.get(), 0));
+  const AssignmentId assignment = assignments_.Add(finding.topic, finding.partition, position);
+  reader->set_assignment(assignment);
+  handler_.OnAssigned(assignment, finding.topic, finding.partition);
+}
+
+}  // namespace sidebus

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <librdkafka/rdkafka.h>
+
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "server/base/error.h"
+#include "server/broker/producer.h"
+
+namespace sidebus {
+
+// The reason that the API gives for an error of librdkafka or a broker about something that was
+// surely not done. Transport, time-outs and everything that passes by itself: kBrokerDown.
+Reason ReasonOfKafka(rd_kafka_resp_err_t error);
+
+// MakeError(ReasonOfKafka(error)) with a message that names what was done and, unless empty, the
+// topic. Never broker addresses, so never librdkafka's own text of the moment.
+absl::Status ErrorOfKafka(rd_kafka_resp_err_t error, std::string_view doing,
+                          std::string_view topic);
+
+// Whether the error says that a topic or partition does not exist (any more).
+bool SaysTopicIsMissing(rd_kafka_resp_err_t error);
+
+// What became of a record. The status alone decides the outcome: a record that is in the log is
+// written, whatever `error` says, and one that a broker was given and did not answer is unknown.
+DeliveryReport ReportOf(rd_kafka_msg_status_t status, rd_kafka_resp_err_t error,
+                        std::string_view topic, std::int32_t partition, std::int64_t offset);
+
+}  // namespace sidebus

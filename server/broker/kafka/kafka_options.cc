@@ -1,0 +1,215 @@
+#include "server/broker/kafka/kafka_options.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "server/base/error.h"
+#include "server/broker/kafka/kafka_log.h"
+
+namespace sidebus {
+namespace {
+
+using Setting = std::pair<const char*, std::string>;
+
+constexpr std::uint64_t kKiB = 1024;
+constexpr std::uint64_t kRecordOverhead = 64 * kKiB;
+
+// Each of these is a promise: idempotence and acks (no loss, no duplicate, truth about outcomes),
+// offsets (the ack floor), callbacks and queues (threads), creation of topics.
+constexpr auto kReserved = std::to_array<std::string_view>({
+    "acks",
+    "allow.auto.create.topics",
+    "auto.commit.enable",
+    "auto.offset.reset",
+    "background_event_cb",
+    "bootstrap.servers",
+    "closesocket_cb",
+    "connect_cb",
+    "consume_cb",
+    "default_topic_conf",
+    "delivery.timeout.ms",
+    "dr_cb",
+    "dr_msg_cb",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "enable.gapless.guarantee",
+    "enable.idempotence",
+    "enable.partition.eof",
+    "enabled_events",
+    "error_cb",
+    "fetch.message.max.bytes",
+    "group.id",
+    "group.instance.id",
+    "group.protocol",
+    "group.remote.assignor",
+    "interceptors",
+    "log.queue",
+    "log_cb",
+    "max.in.flight",
+    "max.in.flight.requests.per.connection",
+    "max.partition.fetch.bytes",
+    "message.timeout.ms",
+    "metadata.broker.list",
+    "oauthbearer_token_refresh_cb",
+    "offset.store.method",
+    "offset_commit_cb",
+    "opaque",
+    "open_cb",
+    "partition.assignment.strategy",
+    "partitioner_cb",
+    "plugin.library.paths",
+    "queued.max.messages.kbytes",
+    "rebalance_cb",
+    "request.required.acks",
+    "resolve_cb",
+    "socket_cb",
+    "ssl_engine_callback_data",
+    "ssl.certificate.verify_cb",
+    "ssl.engine.location",
+    "stats_cb",
+    "test.mock.broker.rtt",
+    "test.mock.num.brokers",
+    "throttle_cb",
+    "transactional.id",
+});
+
+std::int64_t Milliseconds(Duration duration) {
+  return std::chrono::ceil<std::chrono::milliseconds>(duration).count();
+}
+
+absl::Status Set(rd_kafka_conf_t* conf, const char* name, const std::string& value) {
+  std::array<char, 256> why{};
+  if (rd_kafka_conf_set(conf, name, value.c_str(), why.data(), why.size()) == RD_KAFKA_CONF_OK) {
+    return absl::OkStatus();
+  }
+  // librdkafka's text may repeat the value, which may be a secret.
+  return absl::InvalidArgumentError(fmt::format(
+      "broker.kafka.properties: \"{}\": {}", name,
+      IsKnownProperty(name) ? "librdkafka does not take this value" : "unknown property"));
+}
+
+// Ours first, so that a property may override what is only a good default.
+absl::StatusOr<KafkaConf> MakeConf(const KafkaBrokerOptions& options,
+                                   const std::vector<Setting>& settings, KafkaLog& log) {
+  KafkaConf conf(rd_kafka_conf_new());
+  for (const auto& [name, value] : settings) {
+    if (absl::Status set = Set(conf.get(), name, value); !set.ok()) return set;
+  }
+  for (const auto& [name, value] : options.properties) {
+    if (IsReservedProperty(name)) {
+      return absl::InvalidArgumentError(fmt::format(
+          "broker.kafka.properties: \"{}\" is set by the gateway itself: remove it", name));
+    }
+    if (absl::Status set = Set(conf.get(), name.c_str(), value); !set.ok()) return set;
+  }
+  rd_kafka_conf_set_opaque(conf.get(), &log);
+  rd_kafka_conf_set_log_cb(conf.get(), &KafkaLog::Callback);
+  return conf;
+}
+
+std::vector<Setting> CommonSettings(const KafkaBrokerOptions& options) {
+  return {
+      {"bootstrap.servers", fmt::format("{}", fmt::join(options.bootstrap_servers, ","))},
+      {"client.id", options.client_id},
+      {"allow.auto.create.topics", "false"},
+      {"socket.timeout.ms", "15000"},
+      {"socket.nagle.disable", "true"},
+      {"reconnect.backoff.ms", "100"},
+      {"reconnect.backoff.max.ms", "2000"},
+      {"topic.metadata.propagation.max.ms", "5000"},
+      // One request of the size of a record fits whatever the two limits are.
+      {"message.max.bytes", fmt::format("{}", options.max_event_bytes + kRecordOverhead)},
+      {"receive.message.max.bytes", "100000000"},
+  };
+}
+
+}  // namespace
+
+std::string KafkaLibraryVersion() { return rd_kafka_version_str(); }
+
+bool IsKnownProperty(std::string_view name) {
+  const std::string terminated(name);
+  static const KafkaConf* const conf = new KafkaConf(rd_kafka_conf_new());
+  std::size_t size = 0;
+  // Topic properties fall through to the default topic configuration.
+  return rd_kafka_conf_get(conf->get(), terminated.c_str(), nullptr, &size) == RD_KAFKA_CONF_OK;
+}
+
+bool IsReservedProperty(std::string_view name) {
+  return std::find(kReserved.begin(), kReserved.end(), name) != kReserved.end();
+}
+
+absl::StatusOr<KafkaConf> MakeProducerConf(const KafkaBrokerOptions& options, KafkaLog& log) {
+  std::vector<Setting> settings = CommonSettings(options);
+  settings.insert(
+      settings.end(),
+      {
+          {"acks", "all"},
+          {"enable.idempotence", "true"},
+          {"max.in.flight.requests.per.connection", "5"},
+          {"linger.ms",
+           fmt::format("{}", std::chrono::duration<double, std::milli>(options.linger).count())},
+          {"message.timeout.ms", fmt::format("{}", Milliseconds(options.publish_timeout))},
+          // The gateway's own admission is the only bound.
+          {"queue.buffering.max.messages", "0"},
+          {"queue.buffering.max.kbytes", "2147483647"},
+      });
+  absl::StatusOr<KafkaConf> conf = MakeConf(options, settings, log);
+  if (conf.ok()) {
+    rd_kafka_conf_set_events((*conf).get(), RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR);
+  }
+  return conf;
+}
+
+absl::StatusOr<KafkaConf> MakeConsumerConf(const KafkaBrokerOptions& options,
+                                           const ConsumerOptions& consumer,
+                                           std::uint64_t fetch_bytes, KafkaLog& log) {
+  std::vector<Setting> settings = CommonSettings(options);
+  settings.insert(
+      settings.end(),
+      {
+          // A group id is needed to assign by hand too; nothing is ever committed under this one.
+          {"group.id", consumer.group.empty() ? "sidebus-broadcast" : consumer.group},
+          {"group.protocol", "classic"},
+          {"partition.assignment.strategy", "range"},
+          {"enable.auto.commit", "false"},
+          {"enable.auto.offset.store", "false"},
+          {"auto.offset.reset", "error"},
+          {"isolation.level", "read_committed"},
+          {"check.crcs", "true"},
+          {"fetch.queue.backoff.ms", "20"},
+          {"topic.metadata.refresh.interval.ms", "10000"},
+          {"queued.max.messages.kbytes", fmt::format("{}", fetch_bytes / kKiB)},
+          {"fetch.message.max.bytes", fmt::format("{}", fetch_bytes)},
+          {"fetch.max.bytes",
+           fmt::format("{}", std::max(4 * kKiB * kKiB, options.max_event_bytes + kRecordOverhead))},
+      });
+  if (!consumer.member.empty()) {
+    settings.emplace_back("client.id", fmt::format("{}-{}", options.client_id, consumer.member));
+  }
+  return MakeConf(options, settings, log);
+}
+
+std::uint64_t FetchBytesFor(std::uint64_t buffer_bytes, std::uint64_t partitions) {
+  constexpr std::uint64_t kLeast = 64 * kKiB;
+  constexpr std::uint64_t kMost = 4 * kKiB * kKiB;
+  if (buffer_bytes == 0) return kMost;
+  return std::clamp(buffer_bytes / std::max<std::uint64_t>(partitions, 1), kLeast, kMost);
+}
+
+absl::StatusOr<KafkaClient> MakeClient(rd_kafka_type_t type, KafkaConf conf) {
+  std::array<char, 512> why{};
+  KafkaClient client(rd_kafka_new(type, conf.get(), why.data(), why.size()));
+  if (client == nullptr) {
+    return absl::InvalidArgumentError(
+        fmt::format("cannot make a Kafka client: {}", std::string_view(why.data())));
+  }
+  (void)conf.release();  // the client has it now
+  return client;
+}
+
+}  // namespace sidebus

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/base/clock.h"
+#include "server/broker/consumer.h"
+#include "server/broker/kafka/kafka_handle.h"
+
+namespace sidebus {
+
+class KafkaLog;
+
+// How to reach a Kafka cluster, and what it can do.
+struct KafkaBrokerOptions {
+  std::vector<std::string> bootstrap_servers;     // host:port
+  std::map<std::string, std::string> properties;  // librdkafka's own, by name; may hold secrets
+  std::string client_id = "sidebus";
+  Duration publish_timeout = std::chrono::seconds(30);
+  std::uint64_t max_event_bytes = 1'000'000;
+  // How long a record may wait for others to be sent with. 0: batches come from concurrency alone,
+  // and a record that is alone does not wait (docs/adr/0021).
+  Duration linger{0};
+  // False: the cluster answers ListOffsets by time wrongly (the mock cluster), so such a start is
+  // refused.
+  bool offsets_by_time = true;
+};
+
+// librdkafka's version, for example "2.15.1".
+std::string KafkaLibraryVersion();
+
+// Whether librdkafka has a property of this name, for a client or for a topic.
+bool IsKnownProperty(std::string_view name);
+
+// Whether the property is ours to set, because a promise of the product depends on it
+// ("enable.idempotence"), or because it loads code ("plugin.library.paths").
+bool IsReservedProperty(std::string_view name);
+
+// Errors name the property, never its value. `log` must outlive the client that is made with it.
+absl::StatusOr<KafkaConf> MakeProducerConf(const KafkaBrokerOptions& options, KafkaLog& log);
+
+// What may be fetched ahead per partition, for a bound over all of them: 64 KiB to 4 MiB.
+std::uint64_t FetchBytesFor(std::uint64_t buffer_bytes, std::uint64_t partitions);
+
+// `fetch_bytes` bounds what is fetched ahead per partition; one answer of a broker may cross it.
+// The caller sets the rebalance and error callbacks.
+absl::StatusOr<KafkaConf> MakeConsumerConf(const KafkaBrokerOptions& options,
+                                           const ConsumerOptions& consumer,
+                                           std::uint64_t fetch_bytes, KafkaLog& log);
+
+// Makes the client; takes `conf`.
+absl::StatusOr<KafkaClient> MakeClient(rd_kafka_type_t type, KafkaConf conf);
+
+}  // namespace sidebus

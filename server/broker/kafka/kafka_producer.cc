@@ -1,0 +1,282 @@
+#include "server/broker/kafka/kafka_producer.h"
+
+#include <array>
+#include <utility>
+
+#include "server/base/check.h"
+#include "server/base/error.h"
+#include "server/base/log.h"
+#include "server/broker/kafka/kafka_error.h"
+
+namespace sidebus {
+namespace {
+
+constexpr int kPollMs = 1000;
+constexpr std::size_t kReportsAtOnce = 256;
+
+KafkaHeaders HeadersOf(const Record& record) {
+  if (record.headers.empty()) return nullptr;
+  KafkaHeaders headers(rd_kafka_headers_new(record.headers.size()));
+  for (const Header& header : record.headers) {
+    const void* const value = header.value ? header.value->data() : nullptr;
+    const auto size = static_cast<ssize_t>(header.value ? header.value->size() : 0);
+    rd_kafka_header_add(headers.get(), header.name.data(), static_cast<ssize_t>(header.name.size()),
+                        value, size);
+  }
+  return headers;
+}
+
+void SetBytes(rd_kafka_vu_t& argument, rd_kafka_vtype_t type,
+              const std::optional<std::string>& bytes) {
+  argument.vtype = type;
+  // librdkafka only reads it; its argument is shared with other uses that write.
+  argument.u.mem.ptr = bytes ? const_cast<char*>(bytes->data()) : nullptr;
+  argument.u.mem.size = bytes ? bytes->size() : 0;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<KafkaProducer>> KafkaProducer::Make(
+    const KafkaBrokerOptions& options, ProducerListener& listener) {
+  std::unique_ptr<KafkaProducer> producer(new KafkaProducer(options, listener));
+  absl::StatusOr<std::shared_ptr<ProducerClient>> client = producer->MakeClientAndTopics();
+  if (!client.ok()) return client.status();
+  {
+    MutexLock lock(producer->mu_);
+    producer->client_ = *std::move(client);
+  }
+  KafkaProducer* const self = producer.get();
+  producer->lookups_ = std::make_unique<TopicLookups>(
+      [self](const KafkaTopic* topic) { return self->TargetOf(topic); },
+      [self] {
+        self->readiness_changed_ = true;
+        self->Wake();
+      });
+  producer->thread_ = std::thread([self] { self->Run(); });
+  return producer;
+}
+
+KafkaProducer::KafkaProducer(const KafkaBrokerOptions& options, ProducerListener& listener)
+    : options_(options), listener_(listener) {}
+
+KafkaProducer::~KafkaProducer() {
+  if (!thread_.joinable()) return;
+  {
+    MutexLock lock(mu_);
+    open_ = false;
+  }
+  Purge();
+  {
+    MutexLock lock(mu_);
+    while (in_flight_ != 0) all_reported_.Wait(mu_);
+  }
+  lookups_.reset();
+  stopping_ = true;
+  Wake();
+  thread_.join();
+}
+
+std::shared_ptr<ProducerClient> KafkaProducer::client() const {
+  MutexLock lock(mu_);
+  return client_;
+}
+
+TopicLookups::Target KafkaProducer::TargetOf(const KafkaTopic* topic) const {
+  MutexLock lock(mu_);
+  if (!open_) return {};
+  return {client_, topic == nullptr ? nullptr : client_->topics[topic->index()].get()};
+}
+
+absl::StatusOr<std::shared_ptr<ProducerClient>> KafkaProducer::MakeClientAndTopics() {
+  absl::StatusOr<KafkaConf> conf = MakeProducerConf(options_, log_);
+  if (!conf.ok()) return conf.status();
+  absl::StatusOr<KafkaClient> handle = MakeClient(RD_KAFKA_PRODUCER, *std::move(conf));
+  if (!handle.ok()) return handle.status();
+  auto client = std::make_shared<ProducerClient>();
+  client->handle = *std::move(handle);
+  client->queue = KafkaQueue(rd_kafka_queue_get_main(client->handle.get()));
+  MutexLock lock(mu_);
+  for (KafkaTopic* topic : by_index_) {
+    client->topics.push_back(MakeTopicHandle(client->handle.get(), *topic));
+  }
+  return client;
+}
+
+KafkaTopicHandle KafkaProducer::MakeTopicHandle(rd_kafka_t* client, KafkaTopic& topic) {
+  rd_kafka_topic_conf_t* const conf = rd_kafka_default_topic_conf_dup(client);
+  rd_kafka_topic_conf_set_opaque(conf, &topic);
+  return KafkaTopicHandle(rd_kafka_topic_new(client, topic.name().c_str(), conf));
+}
+
+ProducerTopic& KafkaProducer::Topic(const std::string& full_name) {
+  KafkaTopic* added = nullptr;
+  {
+    MutexLock lock(mu_);
+    std::unique_ptr<KafkaTopic>& slot = topics_[full_name];
+    if (slot != nullptr) return *slot;
+    slot = std::make_unique<KafkaTopic>(full_name, by_index_.size(), *lookups_);
+    added = slot.get();
+    by_index_.push_back(added);
+    client_->topics.push_back(MakeTopicHandle(client_->handle.get(), *added));
+  }
+  lookups_->Add(*added);
+  return *added;
+}
+
+absl::Status KafkaProducer::Produce(ProducerTopic& topic, PendingRecord& record) {
+  auto& kafka_topic = static_cast<KafkaTopic&>(topic);
+  std::array<rd_kafka_vu_t, 5> arguments;
+  KafkaHeaders headers = HeadersOf(record.record);
+  arguments[0].vtype = RD_KAFKA_VTYPE_RKT;
+  SetBytes(arguments[1], RD_KAFKA_VTYPE_VALUE, record.record.value);
+  SetBytes(arguments[2], RD_KAFKA_VTYPE_KEY, record.record.key);
+  arguments[3].vtype = RD_KAFKA_VTYPE_OPAQUE;
+  arguments[3].u.ptr = &record;
+  arguments[4].vtype = RD_KAFKA_VTYPE_HEADERS;
+  arguments[4].u.headers = headers.get();
+
+  KafkaErrorHandle refused;
+  {
+    MutexLock lock(mu_);
+    if (!open_) {
+      return MakeError(Reason::kBrokerDown,
+                       "publish: the connection to Kafka is being replaced: try again");
+    }
+    arguments[0].u.rkt = client_->topics[kafka_topic.index()].get();
+    ++in_flight_;
+    refused.reset(
+        rd_kafka_produceva(client_->handle.get(), arguments.data(), headers == nullptr ? 4 : 5));
+  }
+  if (refused == nullptr) {
+    (void)headers.release();  // librdkafka has them now
+    return absl::OkStatus();
+  }
+  if (--in_flight_ == 0) {
+    MutexLock lock(mu_);
+    all_reported_.NotifyAll();
+  }
+  const rd_kafka_resp_err_t error = rd_kafka_error_code(refused.get());
+  if (SaysTopicIsMissing(error)) lookups_->Forget(kafka_topic);
+  return ErrorOfKafka(error, "publish to", topic.name());
+}
+
+bool KafkaProducer::Flush(SteadyTime deadline) {
+  MutexLock lock(mu_);
+  while (in_flight_ != 0) {
+    if (!all_reported_.WaitUntil(mu_, deadline)) return in_flight_ == 0;
+  }
+  return true;
+}
+
+void KafkaProducer::Purge() {
+  rd_kafka_purge(client()->handle.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
+                                             RD_KAFKA_PURGE_F_NON_BLOCKING);
+}
+
+void KafkaProducer::FailFatallyForTest() {
+  rd_kafka_test_fatal_error(client()->handle.get(), RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+                            "test");
+}
+
+void KafkaProducer::Wake() {
+  MutexLock lock(mu_);
+  rd_kafka_queue_yield(client_->queue.get());
+}
+
+void KafkaProducer::Run() {
+  std::shared_ptr<ProducerClient> client = this->client();
+  while (!stopping_) {
+    if (const KafkaEvent event(rd_kafka_queue_poll(client->queue.get(), kPollMs));
+        event != nullptr) {
+      OnEvent(event.get());
+    }
+    if (replacing_ && in_flight_ == 0) {
+      client.reset();
+      FinishReplacing();
+      client = this->client();
+    }
+    if (readiness_changed_.exchange(false)) listener_.OnReadinessChanged();
+  }
+}
+
+void KafkaProducer::OnEvent(rd_kafka_event_t* event) {
+  switch (rd_kafka_event_type(event)) {
+    case RD_KAFKA_EVENT_DR:
+      return OnReports(event);
+    case RD_KAFKA_EVENT_ERROR:
+      return OnError(event);
+    default:
+      return;
+  }
+}
+
+void KafkaProducer::OnReports(rd_kafka_event_t* event) {
+  std::array<const rd_kafka_message_t*, kReportsAtOnce> messages;
+  std::size_t reported = 0;
+  while (const std::size_t count =
+             rd_kafka_event_message_array(event, messages.data(), messages.size())) {
+    for (std::size_t i = 0; i < count; ++i) {
+      const rd_kafka_message_t& message = *messages[i];
+      auto& topic = *static_cast<KafkaTopic*>(rd_kafka_topic_opaque(message.rkt));
+      if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR && SaysTopicIsMissing(message.err)) {
+        lookups_->Forget(topic);
+      }
+      const DeliveryReport report = ReportOf(rd_kafka_message_status(&message), message.err,
+                                             topic.name(), message.partition, message.offset);
+      if (report.outcome == DeliveryReport::Outcome::kWritten) lookups_->OnDelivered();
+      static_cast<PendingRecord*>(message._private)->OnReport(report);
+    }
+    reported += count;
+  }
+  if (in_flight_.fetch_sub(reported) != reported) return;
+  MutexLock lock(mu_);
+  all_reported_.NotifyAll();
+}
+
+void KafkaProducer::OnError(rd_kafka_event_t* event) {
+  const rd_kafka_resp_err_t error = rd_kafka_event_error(event);
+  if (error == RD_KAFKA_RESP_ERR__FATAL || rd_kafka_event_error_is_fatal(event) != 0) {
+    return StartReplacing();
+  }
+  // librdkafka logs the rest by itself.
+  if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) return lookups_->OnAllBrokersDown();
+  lookups_->OnConnectionLost();
+}
+
+void KafkaProducer::StartReplacing() {
+  if (replacing_) return;
+  replacing_ = true;
+  {
+    MutexLock lock(mu_);
+    open_ = false;
+  }
+  std::array<char, 256> why{};
+  const rd_kafka_resp_err_t error =
+      rd_kafka_fatal_error(client()->handle.get(), why.data(), why.size());
+  Log(LogLevel::kError, "the Kafka producer failed fatally and is replaced",
+      {{"error", rd_kafka_err2name(error)}, {"in_flight", in_flight_.load()}});
+  lookups_->ForgetAll();
+  Purge();
+}
+
+void KafkaProducer::FinishReplacing() {
+  absl::StatusOr<std::shared_ptr<ProducerClient>> client = MakeClientAndTopics();
+  // The same options made the first one; only the machine can be out of something.
+  SIDEBUS_CHECK(client.ok());
+  std::shared_ptr<ProducerClient> old;
+  {
+    MutexLock lock(mu_);
+    old = std::exchange(client_, *std::move(client));
+    // Topics that were added meanwhile went to the old client.
+    for (std::size_t i = client_->topics.size(); i < by_index_.size(); ++i) {
+      client_->topics.push_back(MakeTopicHandle(client_->handle.get(), *by_index_[i]));
+    }
+    open_ = true;
+  }
+  replacing_ = false;
+  ++replaced_;
+  lookups_->ForgetAll();
+  readiness_changed_ = true;
+}
+
+}  // namespace sidebus

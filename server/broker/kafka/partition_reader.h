@@ -1,0 +1,63 @@
+#pragma once
+
+#include <librdkafka/rdkafka.h>
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "server/broker/consumer.h"
+#include "server/broker/kafka/kafka_handle.h"
+
+namespace sidebus {
+
+// One assigned partition's own queue, read only as far as there is room: that is the back-pressure
+// (librdkafka stops fetching when the queue is full, and nothing that was fetched is thrown away).
+//
+// librdkafka hands out records by number, not by bytes; what is beyond the room waits here, at most
+// kAtOnce records, in front of the queue.
+//
+// Ownership: the poll thread's.
+// Thread safety: none.
+class PartitionReader {
+ public:
+  static constexpr std::size_t kAtOnce = 128;
+
+  // An error that librdkafka put between the records.
+  struct Fault {
+    rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
+    std::int64_t offset = -1;
+  };
+
+  // Takes the partition out of the consumer's queue; before it is assigned, so that no record goes
+  // there. `signal` is written to when the queue is not empty any more.
+  PartitionReader(rd_kafka_t* client, std::string topic, std::int32_t partition, int signal);
+  PartitionReader(PartitionReader&&) = default;
+  PartitionReader& operator=(PartitionReader&&) = default;
+  ~PartitionReader();
+
+  const std::string& topic() const { return topic_; }
+  std::int32_t partition() const { return partition_; }
+
+  void set_assignment(AssignmentId id) { assignment_ = id; }
+  AssignmentId assignment() const { return assignment_; }
+
+  // Records as far as `room` goes and some are there; then `fault`, if the next thing is one.
+  std::vector<ConsumedRecord> Read(const Room& room, std::optional<Fault>& fault);
+
+  // Forgets what was read ahead.
+  void Clear() { ahead_.clear(); }
+
+ private:
+  bool Fill(std::size_t wanted);
+
+  std::string topic_;
+  std::int32_t partition_;
+  AssignmentId assignment_;
+  KafkaQueue queue_;
+  std::deque<KafkaMessage> ahead_;
+};
+
+}  // namespace sidebus

@@ -1,0 +1,119 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "server/base/clock.h"
+#include "server/broker/consumer.h"
+#include "server/broker/kafka/admin_requests.h"
+
+namespace sidebus {
+
+// Finds where a group, or a broadcast, begins, and pins it: so that a group that starts at the end
+// does not lose what comes while none of its members runs.
+//
+//   Pin()     before joining:     what topics exist? -> where does the group stand on them?
+//             -> on topics where it stands nowhere: resolve `start`, write it as the group's
+//             position. Refused, because the group has members: somebody else did it; what still
+//             has no position then is *open*.
+//   Locate()  when partitions are assigned: the group's positions; without one: `start` on an open
+//             topic (committed before anything is delivered), else the beginning, because the
+//             topic or partition is new.
+//
+// Errors that pass by themselves are retried every 0.5 s for as long as it takes.
+//
+// Ownership: the poll thread's; borrows the requests.
+// Thread safety: none; everything on the poll thread.
+class StartFinder {
+ public:
+  // A failure is final (BROKER_DENIED); everything else is waited out.
+  struct Pinned {
+    absl::Status status;
+    std::map<std::string, int> existing;  // topics, with their partitions
+  };
+  struct Located {
+    absl::Status status;
+    std::vector<PartitionOffset> positions;
+  };
+  using ThenPinned = absl::AnyInvocable<void(Pinned)>;
+  using ThenLocated = absl::AnyInvocable<void(Located)>;
+
+  // Without a group nothing is read or written: Locate() resolves `start`.
+  StartFinder(std::string group, StartPosition start, AdminRequests& requests);
+
+  // One at a time; a second call drops the first.
+  void Pin(std::vector<std::string> topics, ThenPinned then);
+
+  // One at a time; a second call drops the first. `at_beginning`: broadcast, and the partitions
+  // were found after the start.
+  void Locate(std::vector<PartitionOffset> partitions, bool at_beginning, ThenLocated then);
+  // Topics on which the group had members and no position. A finder that takes over from another
+  // one gets them from it.
+  const std::set<std::string>& open() const { return open_; }
+  void set_open(std::set<std::string> open) { open_ = std::move(open); }
+
+  void CancelLocate() { locate_ = {}; }
+
+  // Runs the retries that are due.
+  void Tick(SteadyTime now);
+
+ private:
+  using Partitions = std::vector<PartitionOffset>;
+  using Answer = AdminRequests::Answer;
+  enum class Job : std::uint8_t { kPin, kLocate };
+
+  struct PinJob {
+    std::uint64_t id = 0;
+    std::vector<std::string> topics;
+    std::map<std::string, int> existing;
+    bool refused = false;  // the group has members
+    ThenPinned then;
+  };
+  struct LocateJob {
+    std::uint64_t id = 0;
+    Partitions partitions;
+    bool at_beginning = false;
+    ThenLocated then;
+  };
+  struct Retry {
+    SteadyTime at{};
+    absl::AnyInvocable<void()> run;
+  };
+
+  void Describe();
+  void ReadGroup();
+  void OnGroup(const Partitions& positions);
+  void WriteGroup(Partitions positions);
+  void FinishPin(absl::Status status);
+
+  void ReadAssigned();
+  void ResolveAssigned();
+  void CommitOpen(const Partitions& open);
+  void FinishLocate(absl::Status status);
+
+  // Replaces special offsets by real ones.
+  void Resolve(Job job, Partitions wanted, absl::AnyInvocable<void(Partitions)> then);
+  void ResolveEnds(Job job, Partitions resolved, absl::AnyInvocable<void(Partitions)> then);
+  std::int64_t StartOf(const PartitionOffset& partition) const;
+
+  // Wraps an answer: dropped when the job is over; errors fail the job or are retried by `again`.
+  AdminRequests::Then On(Job job, void (StartFinder::*again)(),
+                         absl::AnyInvocable<void(Answer)> good);
+  std::uint64_t IdOf(Job job) const { return job == Job::kPin ? pin_.id : locate_.id; }
+  void Again(Job job, absl::AnyInvocable<void()> run);
+  void Fail(Job job, absl::Status status);
+
+  const std::string group_;
+  const StartPosition start_;
+  AdminRequests& requests_;
+  std::uint64_t last_job_ = 0;
+  PinJob pin_;
+  LocateJob locate_;
+  std::set<std::string> open_;
+  std::vector<Retry> retries_;
+};
+
+}  // namespace sidebus

@@ -1,0 +1,148 @@
+#include "server/publish/waiting_room.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "server/publish/refusals.h"
+
+namespace sidebus {
+namespace {
+
+std::span<Slot> SlotsOf(const WaitingEvent& waiting) {
+  return waiting.join->slots_of(waiting.join->events()[waiting.event]);
+}
+
+const TopicLane& MissingLane(std::span<Slot> slots) {
+  const auto missing = std::find_if(slots.begin(), slots.end(), [](const Slot& slot) {
+    return slot.lane->topic->readiness() == TopicReadiness::kMissing;
+  });
+  return missing == slots.end() ? *slots.front().lane : *missing->lane;
+}
+
+}  // namespace
+
+absl::Status WaitingRoom::Enter(Join& join, std::size_t event) {
+  std::vector<Ended> ended;  // outlives the lock
+  MutexLock lock(mu_);
+  if (closed_) return Draining();
+  const auto place = line_.insert(line_.end(), WaitingEvent{&join, event});
+  join.events()[event].waiting = place;
+  bool first = true;
+  for (Slot& slot : SlotsOf(*place)) {
+    if (slot.lane->waiting.fetch_add(1, std::memory_order_relaxed) > 0) first = false;
+  }
+  // The topics may have become ready between the caller's look and our lock, and the change that
+  // told so is over: without this second look nobody would come for the event.
+  const Next next = first ? NextOf(*place) : Next::kStays;
+  if (next != Next::kStays) HandOn(place, next, ended);
+  return absl::OkStatus();
+}
+
+bool WaitingRoom::Leave(Join& join, const absl::Status& error) {
+  bool answers = false;
+  bool held_back_others = false;
+  std::vector<Ended> ended;
+  {
+    MutexLock lock(mu_);
+    for (std::size_t event = 0; event < join.events().size(); ++event) {
+      const auto place = join.events()[event].waiting;
+      if (!place.has_value()) continue;
+      // An event of one topic held back only what waits for that topic itself.
+      held_back_others = held_back_others || SlotsOf(**place).size() > 1;
+      answers = join.Fail(event, error) || answers;
+      TakeOut(*place);
+    }
+    if (held_back_others) PassOn(ended);
+  }
+  Answer(ended);
+  return answers;
+}
+
+void WaitingRoom::OnReadinessChanged() {
+  std::vector<Ended> ended;
+  {
+    MutexLock lock(mu_);
+    PassOn(ended);
+  }
+  Answer(ended);
+}
+
+void WaitingRoom::PassOn(std::vector<Ended>& ended) {
+  ++pass_;
+  for (auto place = line_.begin(); place != line_.end();) {
+    const auto here = place++;
+    const std::span<Slot> slots = SlotsOf(*here);
+    const bool held = std::any_of(slots.begin(), slots.end(), [pass = pass_](const Slot& slot) {
+      return slot.lane->held_in_pass == pass;
+    });
+    const Next next = held ? Next::kStays : NextOf(*here);
+    if (next == Next::kStays) {
+      for (Slot& slot : slots) slot.lane->held_in_pass = pass_;
+    } else {
+      HandOn(here, next, ended);
+    }
+  }
+}
+
+void WaitingRoom::Close() {
+  MutexLock lock(mu_);
+  closed_ = true;
+}
+
+std::size_t WaitingRoom::Drop(const absl::Status& error) {
+  std::vector<Ended> ended;
+  std::size_t events = 0;
+  {
+    MutexLock lock(mu_);
+    for (; !line_.empty(); ++events) {
+      const auto first = line_.begin();
+      std::shared_ptr<Join> join = first->join->shared_from_this();
+      const bool answers = join->Fail(first->event, error);
+      TakeOut(first);
+      ended.push_back({std::move(join), answers});
+    }
+  }
+  Answer(ended);
+  return events;
+}
+
+WaitingRoom::Next WaitingRoom::NextOf(const WaitingEvent& waiting) {
+  Next next = Next::kProduce;
+  for (const Slot& slot : SlotsOf(waiting)) {
+    switch (slot.lane->topic->readiness()) {
+      case TopicReadiness::kReady:
+        break;
+      case TopicReadiness::kMissing:
+        return Next::kMissing;
+      case TopicReadiness::kWaiting:
+        next = Next::kStays;
+        break;
+    }
+  }
+  return next;
+}
+
+void WaitingRoom::TakeOut(Line::iterator place) {
+  for (Slot& slot : SlotsOf(*place)) slot.lane->waiting.fetch_sub(1, std::memory_order_release);
+  place->join->events()[place->event].waiting.reset();
+  line_.erase(place);
+}
+
+void WaitingRoom::HandOn(Line::iterator place, Next next, std::vector<Ended>& ended) {
+  // The last report may come, and free the call, before this method is done with it.
+  std::shared_ptr<Join> join = place->join->shared_from_this();
+  const bool answers =
+      next == Next::kProduce
+          ? join->Produce(*producer_, place->event)
+          : join->Fail(place->event, TopicMissing(MissingLane(SlotsOf(*place)).name));
+  TakeOut(place);
+  ended.push_back({std::move(join), answers});
+}
+
+void WaitingRoom::Answer(std::vector<Ended>& ended) {
+  for (Ended& call : ended) {
+    if (call.answers) call.join->Answer();
+  }
+}
+
+}  // namespace sidebus

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <google/protobuf/message_lite.h>
+#include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/proto_buffer_reader.h>
+
+#include <cstdint>
+
+namespace sidebus {
+
+// Reads `message` from the slices of `buffer`, without joining them first, and frees them. False:
+// the bytes are no such message (also: a string that is not UTF-8).
+inline bool ParseMessage(grpc::ByteBuffer& buffer, google::protobuf::MessageLite& message) {
+  bool ok = false;
+  {
+    grpc::ProtoBufferReader reader(&buffer);
+    ok = reader.status().ok() && message.ParseFromZeroCopyStream(&reader);
+  }
+  buffer.Clear();
+  return ok;
+}
+
+// One slice with the message's bytes.
+inline grpc::ByteBuffer ToBuffer(const google::protobuf::MessageLite& message) {
+  const std::size_t size = message.ByteSizeLong();
+  grpc::Slice slice(size);
+  message.SerializeWithCachedSizesToArray(const_cast<std::uint8_t*>(slice.begin()));
+  return {&slice, 1};
+}
+
+}  // namespace sidebus

@@ -1,0 +1,113 @@
+#include "server/rpc/publish_service.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "server/base/error.h"
+#include "server/rpc/event_conversions.h"
+#include "server/rpc/message_buffer.h"
+#include "server/rpc/publish_wait.h"
+
+namespace sidebus {
+namespace {
+
+absl::Status TooLarge(std::string_view what, std::uint64_t is, std::uint64_t limit) {
+  return MakeError(Reason::kRequestTooLarge,
+                   fmt::format("the request has {} {}, at most {} are allowed: send less at once, "
+                               "or use PublishStream",
+                               is, what, limit),
+                   {{std::string(error_key::kLimit), fmt::to_string(limit)}});
+}
+
+absl::Status NoMemory() {
+  return MakeError(Reason::kMemoryBudget,
+                   "the memory for events on their way is used up: send slower");
+}
+
+}  // namespace
+
+SteadyTime DeadlineOf(const ServerCall& call, const Clock& clock) {
+  const auto left = call.TimeLeft();
+  return left.has_value() ? clock.Now() + *left : SteadyTime{};
+}
+
+PublishService::PublishService(Publisher& publisher, MemoryBudget& budget,
+                               const RequestLimits& limits, std::uint64_t lookahead_bytes,
+                               std::size_t loops, Duration read_time_out, const Clock& clock)
+    : publisher_(publisher), budget_(budget), limits_(limits), clock_(clock) {
+  const auto share = [&](std::uint64_t bytes) {
+    return std::max<std::size_t>(1, budget.limit() / bytes / loops);
+  };
+  const ReadSlots::Options options{.slots = share(limits.max_request_bytes),
+                                   .max_waiting = share(lookahead_bytes),
+                                   .time_out = read_time_out};
+  for (std::size_t i = 0; i < loops; ++i) slots_.push_back(std::make_unique<ReadSlots>(options));
+}
+
+CallTask PublishService::Serve(CallRef call) {
+  const SteadyTime deadline = DeadlineOf(*call, clock_);
+  ReadSlots& slots = *slots_.at(call->loop().index());
+
+  const ReadSlots::Grant grant = co_await slots.Acquire(*call);
+  if (grant != ReadSlots::Grant::kGranted) {
+    const bool cancelled = grant == ReadSlots::Grant::kCancelled;
+    ServerCall::Finish(std::move(call), cancelled ? absl::CancelledError() : NoMemory());
+    co_return;
+  }
+  grpc::ByteBuffer message;
+  const bool read = co_await call->Read(message);
+  if (!slots.Release(*call)) co_return;
+  if (!read) {
+    ServerCall::Finish(std::move(call), absl::CancelledError());
+    co_return;
+  }
+
+  auto batch = Admit(*call, message, deadline);
+  if (!batch.ok()) {
+    ServerCall::Finish(std::move(call), batch.status());
+    co_return;
+  }
+  auto results = co_await PublishWait(publisher_, *std::move(batch), *call);
+  // From here on possibly on the producer's thread.
+  if (!results.has_value()) {
+    ServerCall::Finish(std::move(call), absl::CancelledError());
+    co_return;
+  }
+  const auto answer = PublishResponseOf(*std::move(results));
+  ServerCall::FinishWith(std::move(call), ToBuffer(answer));
+}
+
+// Ours while it is parsed; the publisher counts the events from then on.
+absl::StatusOr<PublishBatch> PublishService::Admit(const ServerCall& call,
+                                                   grpc::ByteBuffer& message,
+                                                   SteadyTime deadline) const {
+  const std::uint64_t bytes = message.Length();
+  if (bytes > limits_.max_request_bytes) {
+    return TooLarge("bytes", bytes, limits_.max_request_bytes);
+  }
+  // The publisher takes without a check what is admitted here, so two copies of the bytes must
+  // never be counted: returned before it takes.
+  if (!budget_.TryTake(bytes)) return NoMemory();
+  const absl::Cleanup give_back = [&] { budget_.Return(bytes); };
+  sidebus::v1::PublishRequest request;
+  if (!ParseMessage(message, request)) {
+    return MakeError(Reason::kEventInvalid,
+                     "the message is no sidebus.v1.PublishRequest (or a string is not UTF-8)");
+  }
+  const auto count = static_cast<std::uint64_t>(request.events_size());
+  if (count > limits_.max_events_per_request) {
+    return TooLarge("events", count, limits_.max_events_per_request);
+  }
+  const TraceContext trace{call.Metadata("traceparent"), call.Metadata("tracestate")};
+  PublishBatch batch;
+  batch.events = EventsFromProto(*request.mutable_events(), trace);
+  batch.topic = std::move(*request.mutable_topic());
+  batch.deadline = deadline;
+  return batch;
+}
+
+}  // namespace sidebus

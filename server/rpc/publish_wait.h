@@ -1,0 +1,65 @@
+#pragma once
+
+#include <atomic>
+#include <coroutine>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "server/publish/publisher.h"
+#include "server/rpc/server_call.h"
+
+namespace sidebus {
+
+// co_await: the results of one batch, or nullopt when the call was cancelled first.
+//
+// The coroutine goes on in place: on the producer's thread, where the last report came in, without
+// a hop to the loop. There it may use its own locals and ServerCall::FinishWith(), nothing else.
+// After a cancellation it goes on on the loop's thread, and the late results are dropped.
+//
+// Takes the call's OnCancel(), and claims its turn in a flag that both sides share.
+class PublishWait {
+ public:
+  PublishWait(Publisher& publisher, PublishBatch batch, ServerCall& call)
+      : publisher_(publisher), batch_(std::move(batch)), call_(call) {}
+
+  bool await_ready() const noexcept { return call_.cancelled(); }
+
+  bool await_suspend(std::coroutine_handle<> waiter) {
+    auto shared = std::make_shared<Shared>();
+    shared_ = shared;
+    call_.OnCancel([shared, waiter] {
+      if (shared->Claim()) waiter.resume();
+    });
+    auto results = publisher_.Publish(std::move(batch_), [shared, waiter](Publisher::Results r) {
+      if (!shared->Claim()) return;
+      shared->results = std::move(r);
+      waiter.resume();
+    });
+    // Without results the coroutine may have ended by now: nothing of it is touched.
+    if (!results.has_value()) return true;
+    shared->Claim();
+    shared->results = std::move(results);
+    return false;
+  }
+
+  std::optional<Publisher::Results> await_resume() {
+    if (shared_ == nullptr) return std::nullopt;
+    return std::move(shared_->results);
+  }
+
+ private:
+  struct Shared {
+    bool Claim() { return !claimed.exchange(true, std::memory_order_acq_rel); }
+
+    std::atomic<bool> claimed{false};
+    std::optional<Publisher::Results> results;
+  };
+
+  Publisher& publisher_;
+  PublishBatch batch_;
+  ServerCall& call_;
+  std::shared_ptr<Shared> shared_;
+};
+
+}  // namespace sidebus

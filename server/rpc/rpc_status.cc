@@ -1,0 +1,107 @@
+#include "server/rpc/rpc_status.h"
+
+#include <grpcpp/support/error_details.h>
+
+#include <algorithm>
+#include <limits>
+#include <string>
+
+#include "google/rpc/error_details.pb.h"
+#include "server/base/error.h"
+
+namespace sidebus {
+namespace {
+
+constexpr std::int64_t kNanosPerSecond = 1'000'000'000;
+constexpr std::int64_t kMaxSeconds = std::numeric_limits<std::int64_t>::max() / kNanosPerSecond - 1;
+// A client takes 8 KiB of metadata by default: message, message once more in the details (which
+// travel as base64), reason, values.
+constexpr std::size_t kMaxMessage = 1024;
+constexpr std::size_t kMaxValue = 512;
+
+// Cuts between characters, not inside one: protobuf strings are UTF-8.
+std::string Cut(std::string text, std::size_t size) {
+  if (text.size() <= size) return text;
+  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
+  text.resize(size);
+  return text;
+}
+
+}  // namespace
+
+google::rpc::Status ToRpcStatus(const absl::Status& status) {
+  google::rpc::Status proto;
+  proto.set_code(static_cast<int>(status.code()));
+  if (status.ok()) return proto;
+  proto.set_message(Cut(std::string(status.message()), kMaxMessage));
+
+  const ErrorDetails details = DetailsOf(status).value_or(ErrorDetails{});
+  google::rpc::ErrorInfo info;
+  info.set_reason(std::string(ReasonName(details.reason)));
+  info.set_domain("sidebus");
+  for (const auto& [key, value] : details.metadata) {
+    (*info.mutable_metadata())[key] = Cut(value, kMaxValue);
+  }
+  proto.add_details()->PackFrom(info);
+
+  if (const auto delay = RetryDelayOf(status); delay.has_value()) {
+    google::rpc::RetryInfo retry;
+    *retry.mutable_retry_delay() = ToProto(*delay);
+    proto.add_details()->PackFrom(retry);
+  }
+  if (const auto field = details.metadata.find(error_key::kField);
+      field != details.metadata.end()) {
+    google::rpc::BadRequest bad_request;
+    auto* violation = bad_request.add_field_violations();
+    violation->set_field(Cut(field->second, kMaxValue));
+    violation->set_description(proto.message());
+    proto.add_details()->PackFrom(bad_request);
+  }
+  return proto;
+}
+
+grpc::Status ToGrpcStatus(const absl::Status& status) {
+  if (status.ok()) return grpc::Status::OK;
+  if (absl::IsCancelled(status)) return grpc::Status::CANCELLED;
+  grpc::Status result;
+  grpc::SetErrorDetails(ToRpcStatus(status), &result);
+  return result;
+}
+
+google::protobuf::Duration ToProto(Duration duration) {
+  google::protobuf::Duration proto;
+  proto.set_seconds(duration.count() / kNanosPerSecond);
+  proto.set_nanos(static_cast<std::int32_t>(duration.count() % kNanosPerSecond));
+  return proto;
+}
+
+google::protobuf::Timestamp ToProto(SystemTime time) {
+  std::int64_t seconds = time.time_since_epoch().count() / kNanosPerSecond;
+  std::int64_t nanos = time.time_since_epoch().count() % kNanosPerSecond;
+  if (nanos < 0) {
+    nanos += kNanosPerSecond;
+    --seconds;
+  }
+  google::protobuf::Timestamp proto;
+  proto.set_seconds(seconds);
+  proto.set_nanos(static_cast<std::int32_t>(nanos));
+  return proto;
+}
+
+std::optional<SystemTime> TimeFromProto(const google::protobuf::Timestamp& proto) {
+  if (proto.nanos() < 0 || proto.nanos() >= kNanosPerSecond) return std::nullopt;
+  if (proto.seconds() > kMaxSeconds || proto.seconds() < -kMaxSeconds) return std::nullopt;
+  return SystemTime(std::chrono::seconds(proto.seconds()) +
+                    std::chrono::nanoseconds(proto.nanos()));
+}
+
+std::optional<Duration> DurationFromProto(const google::protobuf::Duration& proto) {
+  if (proto.nanos() <= -kNanosPerSecond || proto.nanos() >= kNanosPerSecond) return std::nullopt;
+  if ((proto.seconds() < 0 && proto.nanos() > 0) || (proto.seconds() > 0 && proto.nanos() < 0)) {
+    return std::nullopt;
+  }
+  const std::int64_t seconds = std::clamp(proto.seconds(), -kMaxSeconds, kMaxSeconds);
+  return std::chrono::seconds(seconds) + std::chrono::nanoseconds(proto.nanos());
+}
+
+}  // namespace sidebus

@@ -1,0 +1,184 @@
+#include "server/rpc/subscribe_service.h"
+
+#include <fmt/format.h>
+
+#include <string>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "server/base/error.h"
+#include "server/rpc/deliveries_encoder.h"
+#include "server/rpc/message_buffer.h"
+#include "server/rpc/signal.h"
+#include "server/rpc/subscribe_conversions.h"
+
+namespace sidebus {
+namespace {
+
+constexpr std::uint32_t kMaxEvents = 256;
+constexpr std::uint64_t kMaxBytes = 256 << 10;
+
+// A read fails alike when the client half-closes and when it is gone; gRPC says which only a little
+// later. A half-close counts after this long without news of an end.
+constexpr Duration kCancelNews = std::chrono::milliseconds(5);
+
+absl::Status StartInvalid(std::string_view what) {
+  return MakeError(Reason::kStartInvalid, what, {{std::string(error_key::kField), "start"}});
+}
+
+template <typename Set>
+grpc::ByteBuffer Response(Set set) {
+  sidebus::v1::SubscribeResponse response;
+  set(response);
+  return ToBuffer(response);
+}
+
+// Everything but deliveries and the end, in the order of Outgoing; deliveries come before what is
+// in `after`.
+struct Messages {
+  std::vector<grpc::ByteBuffer> before;
+  std::vector<grpc::ByteBuffer> after;
+};
+
+Messages MessagesOf(const Outgoing& out) {
+  Messages messages;
+  if (out.started.has_value()) {
+    messages.before.push_back(
+        Response([&](auto& r) { *r.mutable_started() = StartedToProto(*out.started); }));
+  }
+  for (const Revoked& revoked : out.revoked) {
+    messages.before.push_back(
+        Response([&](auto& r) { *r.mutable_revoked() = RevokedToProto(revoked); }));
+  }
+  if (!out.failures.empty()) {
+    messages.before.push_back(
+        Response([&](auto& r) { *r.mutable_settle_result() = FailuresToProto(out.failures); }));
+  }
+  if (out.heartbeat.has_value()) {
+    messages.after.push_back(
+        Response([&](auto& r) { *r.mutable_heartbeat() = HeartbeatToProto(*out.heartbeat); }));
+  }
+  if (out.draining.has_value()) {
+    messages.after.push_back(Response([&](auto& r) {
+      *r.mutable_draining() = DrainingToProto(out.draining->grace, out.draining->reason);
+    }));
+  }
+  return messages;
+}
+
+}  // namespace
+
+// What the two coroutines of a stream share. All of it is the loop's, but `wake`.
+struct SubscribeService::Stream final : StreamSink {
+  explicit Stream(EventLoop& loop) : wake(std::make_shared<Signal>(loop)) {}
+
+  void OnOutgoing() override { wake->Notify(); }
+
+  const std::shared_ptr<Signal> wake;
+  absl::Status failure;  // the stream is to end with it
+  std::unique_ptr<Subscriber>
+      subscriber;  // last: destroyed before the sink's signal; null at the end
+};
+
+CallTask SubscribeService::Serve(CallRef call) {
+  auto stream = std::make_shared<Stream>(call->loop());
+  const absl::Cleanup leave = [&] {
+    stream->wake->Close();
+    stream->subscriber.reset();
+    streams_.fetch_sub(1);
+  };
+  if (streams_.fetch_add(1) >= max_streams_) {
+    ServerCall::Finish(
+        std::move(call),
+        MakeError(Reason::kTooManyStreams, fmt::format("{} streams are open already", max_streams_),
+                  {{std::string(error_key::kLimit), fmt::to_string(max_streams_)}}));
+    co_return;
+  }
+  grpc::ByteBuffer first;
+  const bool read = co_await call->Read(first);
+  const absl::Status opened =
+      read ? Open(first, *stream) : StartInvalid("the first message has to be a start");
+  if (!opened.ok()) {
+    ServerCall::Finish(std::move(call), opened);
+    co_return;
+  }
+  call->OnCancel([wake = stream->wake] { wake->Notify(); });
+  ReadRequests(call, stream);
+
+  absl::Status end = absl::CancelledError();
+  bool open = true;
+  while (open && !call->cancelled()) {
+    if (!stream->failure.ok()) {
+      end = stream->failure;
+      break;
+    }
+    const Outgoing out = stream->subscriber->Take(kMaxEvents, kMaxBytes);
+    if (out.empty()) {
+      co_await stream->wake->Wait();
+      continue;
+    }
+    Messages messages = MessagesOf(out);
+    if (!out.deliveries.empty()) messages.before.push_back(EncodeDeliveries(out.deliveries));
+    for (auto* list : {&messages.before, &messages.after}) {
+      for (const grpc::ByteBuffer& message : *list) {
+        if (open) open = co_await call->Write(message);
+      }
+      if (open && list == &messages.before) stream->subscriber->Written();
+    }
+    if (open && out.end.has_value()) {
+      end = *out.end;
+      break;
+    }
+  }
+  stream->subscriber.reset();
+  ServerCall::Finish(std::move(call), end);
+}
+
+absl::Status SubscribeService::Open(grpc::ByteBuffer& message, Stream& stream) {
+  sidebus::v1::SubscribeRequest request;
+  if (!ParseMessage(message, request)) {
+    return StartInvalid("the message is no sidebus.v1.SubscribeRequest");
+  }
+  if (!request.has_start()) return StartInvalid("the first message has to be a start");
+  auto start = StartFromProto(std::move(*request.mutable_start()));
+  if (!start.ok()) return start.status();
+  auto settle = SettleFromProto(std::move(request));
+  if (!settle.ok()) return settle.status();
+  auto subscriber = open_(*std::move(start), stream);
+  if (!subscriber.ok()) return subscriber.status();
+  stream.subscriber = *std::move(subscriber);
+  if (!IsEmpty(*settle)) stream.subscriber->Handle(*std::move(settle));
+  return absl::OkStatus();
+}
+
+CallTask SubscribeService::ReadRequests(CallRef call, std::shared_ptr<Stream> stream) {
+  while (true) {
+    grpc::ByteBuffer message;
+    const bool read = co_await call->Read(message);
+    if (stream->subscriber == nullptr) co_return;
+    if (!read) break;
+    stream->failure = HandleRequest(message, *stream);
+    if (!stream->failure.ok()) {
+      stream->wake->Notify();
+      co_return;
+    }
+  }
+  const CallRef alive = call;  // the timer needs cancelled()
+  call->loop().After(kCancelNews, [alive, stream] {
+    if (!alive->cancelled() && stream->subscriber != nullptr) stream->subscriber->HalfClosed();
+  });
+}
+
+absl::Status SubscribeService::HandleRequest(grpc::ByteBuffer& message, Stream& stream) {
+  sidebus::v1::SubscribeRequest request;
+  if (!ParseMessage(message, request)) {
+    return StartInvalid("the message is no sidebus.v1.SubscribeRequest");
+  }
+  if (request.has_start()) return StartInvalid("a start is for the first message only");
+  auto settle = SettleFromProto(std::move(request));
+  if (!settle.ok()) return settle.status();
+  if (!IsEmpty(*settle)) stream.subscriber->Handle(*std::move(settle));
+  return absl::OkStatus();
+}
+
+}  // namespace sidebus

@@ -1,0 +1,192 @@
+"""What is measured: each function is a row of the table, or a few, and yields `Row`s.
+
+Every row has its rival measured in the same run. A figure is the median of several rounds, in
+which gateway and rival take turns, so that a busy machine harms both.
+"""
+
+import statistics
+import subprocess
+import time
+from dataclasses import dataclass
+
+from processes import EVENT_TYPE, SIDEBUS, EmptyServer, Gateway, client, direct, make_topic
+
+ROUNDS = 3
+STREAM_EVENTS = 300_000
+UNARY_EVENTS = 50_000
+LATENCY_EVENTS = 3_000
+
+
+@dataclass
+class Row:
+    what: str
+    gateway: float
+    rival: float | None  # None: there is nothing to compare with
+    unit: str
+    goal: str
+    added: bool = False  # compare by difference, not by ratio
+
+
+def rounds(*measure):
+    """Runs the measurements in turns; the medians of each one's figures, as dicts."""
+    results = [[] for _ in measure]
+    for _ in range(ROUNDS):
+        for one, run in zip(results, measure, strict=True):
+            one.append(run())
+    return [
+        {name: statistics.median(result[name] for result in one) for name in one[0]}
+        for one in results
+    ]
+
+
+def rate_and_cpu(result):
+    cpu = result.get("server_cpu_us_per_event") or result["cpu_us_per_event"]
+    return {"rate": result["events_per_second"], "cpu": cpu}
+
+
+def latency(result):
+    return {"p50": result["latency_us"]["p50"], "p99": result["latency_us"]["p99"]}
+
+
+def calling(figures, run, *args, **load):
+    """A measurement for rounds(): figures of one run."""
+    return lambda: figures(run(*args, **load))
+
+
+def stream(kafka):
+    """PublishStream against librdkafka used directly."""
+    for size in (512, 1024):
+        for batch in (100, 500):
+            load = {"size": size, "count": STREAM_EVENTS}
+            with Gateway(kafka) as gateway:
+                ours, theirs = rounds(
+                    calling(
+                        rate_and_cpu, client, "publish", gateway, mode="stream", batch=batch, **load
+                    ),
+                    calling(rate_and_cpu, direct, "produce", kafka, "direct", linger=5, **load),
+                )
+            what = f"PublishStream, batches of {batch}, {size} B"
+            yield Row(what, ours["rate"], theirs["rate"], "events/s", "≥ 50 %, aim 80 %")
+            yield Row(what, ours["cpu"], theirs["cpu"], "µs CPU/event", "≤ 3×, aim 1.8×")
+
+
+def embedded(_):
+    """PublishStream on the embedded broker; the direct program uses the same mock cluster."""
+    load = {"size": 512, "count": STREAM_EVENTS}
+    with Gateway(None) as gateway:
+        broker = gateway.bootstrap
+        ours, theirs = rounds(
+            calling(rate_and_cpu, client, "publish", gateway, mode="stream", batch=100, **load),
+            calling(rate_and_cpu, direct, "produce", broker, "bench", linger=5, **load),
+        )
+    what = "PublishStream, batches of 100, 512 B, embedded broker"
+    yield Row(what, ours["rate"], theirs["rate"], "events/s", "≥ 50 %, aim 80 %")
+
+
+def unary(kafka):
+    """Publish with one event a call: against an empty server, and against one produce at a time."""
+    busy = {"mode": "unary", "concurrency": 128, "size": 1024, "count": UNARY_EVENTS}
+    alone = {"size": 1024, "count": LATENCY_EVENTS}
+    with Gateway(kafka) as gateway, EmptyServer() as empty:
+        ours, theirs = rounds(
+            calling(rate_and_cpu, client, "publish", gateway, **busy),
+            calling(rate_and_cpu, client, "publish", empty, **busy),
+        )
+        what = "Publish unary, 128 in flight, 1 KiB"
+        yield Row(what, ours["cpu"], theirs["cpu"], "µs CPU/event", "≤ 1.3×, aim 0.9×")
+        yield Row(what, ours["rate"], theirs["rate"], "events/s", "")
+
+        ours, theirs = rounds(
+            calling(latency, client, "publish", gateway, mode="unary", concurrency=1, **alone),
+            calling(latency, direct, "produce", kafka, "direct", in_flight=1, linger=0, **alone),
+        )
+        what = "Publish unary, one at a time, 1 KiB"
+        yield Row(f"{what}, p50", ours["p50"], theirs["p50"], "µs", "≤ +200, aim +100", added=True)
+        yield Row(f"{what}, p99", ours["p99"], theirs["p99"], "µs", "≤ +1000, aim +500", added=True)
+
+
+def bulk(kafka):
+    """Publish with 100 events a call, against an empty server."""
+    load = {"mode": "unary", "concurrency": 8, "batch": 100, "size": 1024, "count": STREAM_EVENTS}
+    with Gateway(kafka) as gateway, EmptyServer() as empty:
+        ours, theirs = rounds(
+            calling(rate_and_cpu, client, "publish", gateway, **load),
+            calling(rate_and_cpu, client, "publish", empty, **load),
+        )
+    what = "Publish, 100 events a call, 8 in flight, 1 KiB"
+    yield Row(what, ours["cpu"], theirs["cpu"], "µs CPU/event", "")
+    yield Row(what, ours["rate"], theirs["rate"], "events/s", "")
+
+
+def subscribe(kafka):
+    """Subscribe with acks in batches, against a consumer that polls batches."""
+    topic = f"bench-subscribe-{time.time_ns()}"
+    make_topic(kafka, topic)
+    direct("produce", kafka, topic, size=512, count=STREAM_EVENTS, linger=5)
+    groups = (f"bench-{number}" for number in range(1_000))
+
+    def ours():
+        read = client("subscribe", gateway, group=next(groups), count=STREAM_EVENTS)
+        return rate_and_cpu(read)
+
+    def theirs():
+        read = direct("consume", kafka, topic, group=next(groups), count=STREAM_EVENTS)
+        return rate_and_cpu(read)
+
+    with Gateway(kafka, topic) as gateway:
+        gateway_figures, direct_figures = rounds(ours, theirs)
+    for figure, unit, goal in (
+        ("rate", "events/s", "≥ 50 %, aim 80 %"),
+        ("cpu", "µs CPU/event", ""),
+    ):
+        yield Row("Subscribe, 512 B", gateway_figures[figure], direct_figures[figure], unit, goal)
+
+
+def memory(kafka):
+    """A gateway at rest, and the most that it took under load."""
+    with Gateway(kafka) as gateway:
+        yield Row("Idle, resident memory", gateway.memory_mib(), None, "MiB", "≤ 40, aim 25")
+        before, seconds = gateway.cpu_seconds(), 10
+        time.sleep(seconds)
+        idle = (gateway.cpu_seconds() - before) / seconds * 100
+        yield Row("Idle, CPU of one processor", idle, None, "%", "< 1")
+        client("publish", gateway, mode="stream", batch=500, size=1024, count=STREAM_EVENTS)
+        client("publish", gateway, mode="unary", concurrency=128, size=1024, count=UNARY_EVENTS)
+        client("subscribe", gateway, group=f"bench-{time.time_ns()}", count=STREAM_EVENTS)
+        yield Row("Under load, most resident memory", gateway.memory_mib("VmHWM"), None, "MiB", "")
+
+
+def start(kafka):
+    """From the start of the process to its ready line."""
+
+    def seconds():
+        with Gateway(kafka) as gateway:
+            return {"ms": gateway.seconds_to_ready * 1000}
+
+    (ours,) = rounds(seconds)
+    yield Row("Start to ready", ours["ms"], None, "ms", "≤ 300, aim 100")
+
+
+def newcomer(_):
+    """A new group's first event on the embedded broker, by the command line."""
+    groups = (f"newcomer-{number}" for number in range(1_000))
+
+    def first_event():
+        command = ["subscribe", EVENT_TYPE, "--group", next(groups), "--max", "1"]
+        began = time.monotonic()
+        subprocess.run(
+            [SIDEBUS, *command, "--endpoint", gateway.endpoint],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        return {"ms": (time.monotonic() - began) * 1000}
+
+    with Gateway(None) as gateway:
+        client("publish", gateway, mode="unary", concurrency=1, size=512, count=10)
+        (ours,) = rounds(first_event)
+    yield Row("First event of a new group, embedded", ours["ms"], None, "ms", "≤ 1000, aim 300")
+
+
+ALL = {
+    row.__name__: row for row in (stream, embedded, unary, bulk, subscribe, memory, start, newcomer)
+}
