@@ -85,6 +85,10 @@ void DeliveryBook::Revoke(AssignmentId assignment, SteadyTime now) {
   partitions_.erase(assignment);
 }
 
+void DeliveryBook::RevokeAll(SteadyTime now) {
+  while (!partitions_.empty()) Revoke(partitions_.begin()->first, now);
+}
+
 Room DeliveryBook::RoomFor(PartitionBuffer& partition, SteadyTime now) {
   partition.paused = Paused::kNoStream;
   if (streams_.empty()) return {};

@@ -84,6 +84,7 @@ class DeliveryBook {
   PartitionBuffer& Assign(AssignmentId assignment, const std::string& full_topic,
                           std::int32_t partition);
   void Revoke(AssignmentId assignment, SteadyTime now);
+  void RevokeAll(SteadyTime now);
   PartitionBuffer* Find(AssignmentId assignment);  // null: not assigned
   Room RoomFor(PartitionBuffer& partition, SteadyTime now);
   void Add(PartitionBuffer& partition, std::vector<DecodedRecord> records, SteadyTime now);

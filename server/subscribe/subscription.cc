@@ -23,10 +23,7 @@ Subscription::Subscription(const SubscribeWorld& world, const EffectiveStart& fi
             world.router, world.metrics, world.budget),
       metrics_(world.metrics.ForGroup(group_label_)) {}
 
-Subscription::~Subscription() {
-  Stop();
-  world_.budget.Return(reserved_);
-}
+Subscription::~Subscription() { Stop(); }
 
 void Subscription::Begin() {
   Effects effects;
@@ -169,6 +166,7 @@ void Subscription::OnFailed(const absl::Status& why) {
 
 Subscription::Effects Subscription::Collect(Caller caller) {
   Effects effects;
+  if (stopped_) return effects;
   const SteadyTime now = world_.clock.Now();
   std::optional<SteadyTime> due;
   while (true) {

@@ -89,7 +89,8 @@ class Subscription final : public ConsumerHandler,
   // Closes a subscription without streams.
   void CloseLingering();
 
-  // Destroys the consumer as it is. Nothing calls out any more. Not on the consumer's thread.
+  // Destroys the consumer as it is and forgets all records. Nothing calls out any more, and of the
+  // world only the clock is still used. Not on the consumer's thread.
   void Stop();
 
   // Figures for gauges; also brings the counters that the consumer keeps up to date.
@@ -131,6 +132,7 @@ class Subscription final : public ConsumerHandler,
   void CheckDrained(SteadyTime now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void StartClosing() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void TakeDown();
+  void ReleaseMemory();
   void UpdateTopics(SteadyTime now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   ConsumerStats CountStats() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
@@ -142,6 +144,7 @@ class Subscription final : public ConsumerHandler,
   mutable Mutex mu_;
   State state_ ABSL_GUARDED_BY(mu_) = State::kNew;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
+  bool memory_released_ ABSL_GUARDED_BY(mu_) = false;
   DeliveryBook book_ ABSL_GUARDED_BY(mu_);
   std::vector<std::shared_ptr<StreamState>> streams_ ABSL_GUARDED_BY(mu_);
   std::vector<std::string> topics_ ABSL_GUARDED_BY(mu_);

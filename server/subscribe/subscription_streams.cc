@@ -235,7 +235,16 @@ void Subscription::TakeDown() {
     left = left_unsettled_;
   }
   consumer.reset();
+  ReleaseMemory();
   for (auto& done : when_closed) done(left);
+}
+
+// Only when no consumer calls its handler any more.
+void Subscription::ReleaseMemory() {
+  MutexLock lock(mu_);
+  if (std::exchange(memory_released_, true)) return;
+  book_.RevokeAll(world_.clock.Now());
+  world_.budget.Return(reserved_);
 }
 
 void Subscription::WhenClosed(absl::AnyInvocable<void(std::size_t)> done) {
@@ -263,6 +272,8 @@ void Subscription::Stop() {
     timer = std::exchange(timer_, TimerId());
   }
   if (timer != TimerId()) world_.timers.Cancel(timer);
+  consumer.reset();
+  ReleaseMemory();
 }
 
 std::size_t Subscription::streams() const {

@@ -19,7 +19,7 @@ namespace sidebus {
 
 // A stream as an application sees it: takes what there is whenever it is told, like a transport
 // that writes at once.
-class TestStream final : public StreamSink {
+class TestStream : public StreamSink {
  public:
   void OnOutgoing() override {
     ++told;
