@@ -4,7 +4,8 @@
 
 namespace sidebus {
 
-// Adds the verbs that talk to a gateway: publish, subscribe, describe, health. The verb that was
+// Adds the verbs that talk to a gateway: publish, subscribe, describe, health,
+// bench. The verb that was
 // chosen runs while `app` parses and leaves its exit code in `exit_code`, which must live until
 // then.
 void AddClientCommands(CLI::App& app, int& exit_code);
@@ -14,6 +15,7 @@ void AddPublishCommand(CLI::App& app, int& exit_code);
 void AddSubscribeCommand(CLI::App& app, int& exit_code);
 void AddDescribeCommand(CLI::App& app, int& exit_code);
 void AddHealthCommand(CLI::App& app, int& exit_code);
+void AddBenchCommand(CLI::App& app, int& exit_code);
 }  // namespace cli
 
 }  // namespace sidebus
