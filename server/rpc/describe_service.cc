@@ -18,14 +18,12 @@ DescribeService::DescribeService(Description description, RouterProvider router,
       drain_(drain),
       clock_(clock) {}
 
-CallTask DescribeService::Serve(CallRef call) {
-  grpc::ByteBuffer message;
-  const bool read = co_await call->Read(message);
+void DescribeService::Serve(CallRef call, grpc::ByteBuffer message) {
   sidebus::v1::DescribeRequest request;
-  if (!read || !ParseMessage(message, request)) {
-    ServerCall::Finish(std::move(call),
-                       absl::InvalidArgumentError("not a sidebus.v1.DescribeRequest"));
-    co_return;
+  if (!ParseMessage(message, request)) {
+    return ServerCall::Finish(
+        std::move(call),
+        MakeError(Reason::kEventInvalid, "the message is no sidebus.v1.DescribeRequest"));
   }
   const auto answer = Answer(request);
   if (answer.ok()) {

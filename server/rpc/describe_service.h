@@ -8,7 +8,6 @@
 #include "server/base/clock.h"
 #include "server/broker/producer.h"
 #include "server/routing/router.h"
-#include "server/rpc/call_task.h"
 #include "server/rpc/publish_service.h"
 #include "server/rpc/server_call.h"
 #include "server/rpc/stream_group.h"
@@ -38,7 +37,8 @@ class DescribeService {
   DescribeService(Description description, RouterProvider router, ConditionProvider condition,
                   const DrainNotice& drain, const Clock& clock);
 
-  CallTask Serve(CallRef call);
+  // Answers the call whose message was read.
+  void Serve(CallRef call, grpc::ByteBuffer message);
 
  private:
   absl::StatusOr<sidebus::v1::DescribeResponse> Answer(

@@ -32,17 +32,15 @@ HealthService::Status HealthService::StatusOf(const std::string& service) const 
 
 std::optional<std::string> HealthService::ServiceOf(grpc::ByteBuffer& message) {
   grpc::health::v1::HealthCheckRequest request;
-  if (!message.Valid() || !ParseMessage(message, request)) return std::nullopt;
+  if (!ParseMessage(message, request)) return std::nullopt;
   return std::move(*request.mutable_service());
 }
 
-CallTask HealthService::Check(CallRef call) {
-  grpc::ByteBuffer message;
-  co_await call->Read(message);
+void HealthService::Check(CallRef call, grpc::ByteBuffer message) {
   const auto service = ServiceOf(message);
   if (!service.has_value()) {
-    ServerCall::Finish(std::move(call), absl::InvalidArgumentError("not a HealthCheckRequest"));
-    co_return;
+    return ServerCall::Finish(std::move(call),
+                              absl::InvalidArgumentError("not a HealthCheckRequest"));
   }
   const Status status = StatusOf(*service);
   if (status == HealthCheckResponse::SERVICE_UNKNOWN) {
@@ -52,9 +50,7 @@ CallTask HealthService::Check(CallRef call) {
   }
 }
 
-CallTask HealthService::Watch(CallRef call) {
-  grpc::ByteBuffer message;
-  co_await call->Read(message);
+CallTask HealthService::Watch(CallRef call, grpc::ByteBuffer message) {
   const auto service = ServiceOf(message);
   if (!service.has_value()) {
     ServerCall::Finish(std::move(call), absl::InvalidArgumentError("not a HealthCheckRequest"));

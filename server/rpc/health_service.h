@@ -19,8 +19,9 @@ class HealthService {
  public:
   void SetServing(bool serving);
 
-  CallTask Check(CallRef call);
-  CallTask Watch(CallRef call);
+  // Both answer the call whose message was read.
+  void Check(CallRef call, grpc::ByteBuffer message);
+  CallTask Watch(CallRef call, grpc::ByteBuffer message);
 
  private:
   using Status = grpc::health::v1::HealthCheckResponse::ServingStatus;

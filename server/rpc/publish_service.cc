@@ -23,9 +23,13 @@ absl::Status TooLarge(std::string_view what, std::uint64_t is, std::uint64_t lim
                    {{std::string(error_key::kLimit), fmt::to_string(limit)}});
 }
 
-absl::Status NoMemory() {
-  return MakeError(Reason::kMemoryBudget,
-                   "the memory for events on their way is used up: send slower");
+// Calls that read at a time, and calls that may wait for that, so that both together fit.
+ReadSlots::Options SlotsOf(const MemoryBudget& budget, std::uint64_t largest,
+                           std::uint64_t lookahead, std::size_t loops, Duration time_out) {
+  const auto share = [&](std::uint64_t bytes) {
+    return std::max<std::size_t>(1, budget.limit() / bytes / loops);
+  };
+  return {.slots = share(largest), .max_waiting = share(lookahead), .time_out = time_out};
 }
 
 }  // namespace
@@ -38,34 +42,21 @@ SteadyTime DeadlineOf(const ServerCall& call, const Clock& clock) {
 PublishService::PublishService(Publisher& publisher, MemoryBudget& budget,
                                const RequestLimits& limits, std::uint64_t lookahead_bytes,
                                std::size_t loops, Duration read_time_out, const Clock& clock)
-    : publisher_(publisher), budget_(budget), limits_(limits), clock_(clock) {
-  const auto share = [&](std::uint64_t bytes) {
-    return std::max<std::size_t>(1, budget.limit() / bytes / loops);
-  };
-  const ReadSlots::Options options{.slots = share(limits.max_request_bytes),
-                                   .max_waiting = share(lookahead_bytes),
-                                   .time_out = read_time_out};
-  for (std::size_t i = 0; i < loops; ++i) slots_.push_back(std::make_unique<ReadSlots>(options));
+    : publisher_(publisher),
+      budget_(budget),
+      limits_(limits),
+      clock_(clock),
+      reader_(loops,
+              SlotsOf(budget, limits.max_request_bytes, lookahead_bytes, loops, read_time_out)) {}
+
+void PublishService::Serve(CallRef call) {
+  const SteadyTime deadline = DeadlineOf(*call, clock_);
+  reader_.Read(std::move(call), [this, deadline](CallRef read, grpc::ByteBuffer message) {
+    Publish(std::move(read), std::move(message), deadline);
+  });
 }
 
-CallTask PublishService::Serve(CallRef call) {
-  const SteadyTime deadline = DeadlineOf(*call, clock_);
-  ReadSlots& slots = *slots_.at(call->loop().index());
-
-  const ReadSlots::Grant grant = co_await slots.Acquire(*call);
-  if (grant != ReadSlots::Grant::kGranted) {
-    const bool cancelled = grant == ReadSlots::Grant::kCancelled;
-    ServerCall::Finish(std::move(call), cancelled ? absl::CancelledError() : NoMemory());
-    co_return;
-  }
-  grpc::ByteBuffer message;
-  const bool read = co_await call->Read(message);
-  if (!slots.Release(*call)) co_return;
-  if (!read) {
-    ServerCall::Finish(std::move(call), absl::CancelledError());
-    co_return;
-  }
-
+CallTask PublishService::Publish(CallRef call, grpc::ByteBuffer message, SteadyTime deadline) {
   auto batch = Admit(*call, message, deadline);
   if (!batch.ok()) {
     ServerCall::Finish(std::move(call), batch.status());
@@ -89,9 +80,7 @@ absl::StatusOr<PublishBatch> PublishService::Admit(const ServerCall& call,
   if (bytes > limits_.max_request_bytes) {
     return TooLarge("bytes", bytes, limits_.max_request_bytes);
   }
-  // The publisher takes without a check what is admitted here, so two copies of the bytes must
-  // never be counted: returned before it takes.
-  if (!budget_.TryTake(bytes)) return NoMemory();
+  if (!budget_.TryTake(bytes)) return NoMemoryForRequests();
   const absl::Cleanup give_back = [&] { budget_.Return(bytes); };
   sidebus::v1::PublishRequest request;
   if (!ParseMessage(message, request)) {

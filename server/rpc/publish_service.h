@@ -1,16 +1,14 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/base/clock.h"
 #include "server/base/memory_budget.h"
 #include "server/publish/publisher.h"
 #include "server/rpc/call_task.h"
-#include "server/rpc/read_slots.h"
 #include "server/rpc/server_call.h"
+#include "server/rpc/unary_reader.h"
 
 namespace sidebus {
 
@@ -42,9 +40,10 @@ class PublishService {
                  std::uint64_t lookahead_bytes, std::size_t loops, Duration read_time_out,
                  const Clock& clock);
 
-  CallTask Serve(CallRef call);
+  void Serve(CallRef call);
 
  private:
+  CallTask Publish(CallRef call, grpc::ByteBuffer message, SteadyTime deadline);
   absl::StatusOr<PublishBatch> Admit(const ServerCall& call, grpc::ByteBuffer& message,
                                      SteadyTime deadline) const;
 
@@ -52,7 +51,7 @@ class PublishService {
   MemoryBudget& budget_;
   const RequestLimits limits_;
   const Clock& clock_;
-  std::vector<std::unique_ptr<ReadSlots>> slots_;  // by loop
+  UnaryReader reader_;
 };
 
 }  // namespace sidebus

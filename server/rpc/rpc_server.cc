@@ -27,6 +27,11 @@ std::size_t ThreadsOf(const RpcServerOptions& options) {
   return std::thread::hardware_concurrency() >= 4 ? 2 : 1;
 }
 
+// Of all listeners together.
+std::size_t LoopsOf(const RpcServerOptions& options) {
+  return ThreadsOf(options) * std::max<std::size_t>(1, options.listeners.size());
+}
+
 TransportLimits TransportOf(const RpcServerOptions& options) {
   TransportLimits limits;
   limits.max_message_bytes = options.description.requests.max_request_bytes + kMessageMargin;
@@ -44,6 +49,8 @@ class RpcServer::Impl {
   const TransportLimits transport_;
   Metrics& metrics_;
   DrainNotice drain_;
+  UnaryReader
+      small_reader_;  // a slow client's Describe is not to wait for Publish, nor the reverse
   HealthService health_;
   PublishService publish_;
   PublishStreamService publish_stream_;
@@ -59,9 +66,9 @@ RpcServer::Impl::Impl(RpcServerOptions options, RpcBackends backends)
     : options_(std::move(options)),
       transport_(TransportOf(options_)),
       metrics_(backends.metrics),
+      small_reader_(LoopsOf(options_), {.slots = 2, .time_out = options_.read_time_out}),
       publish_(backends.publisher, backends.publish_budget, options_.description.requests,
-               static_cast<std::uint64_t>(transport_.lookahead_bytes),
-               transport_.loops * std::max<std::size_t>(1, options_.listeners.size()),
+               static_cast<std::uint64_t>(transport_.lookahead_bytes), LoopsOf(options_),
                options_.read_time_out, backends.clock),
       publish_stream_(backends.publisher, backends.publish_budget, options_.description.requests,
                       options_.publish_streams, drain_, backends.clock),
@@ -77,12 +84,21 @@ RpcServer::Impl::Impl(RpcServerOptions options, RpcBackends backends)
     methods_.Add(service, method, type,
                  [&object, serve](CallRef call) { (object.*serve)(std::move(call)); });
   };
+  // For those that only look at their one, small message.
+  const auto add_small = [this](const char* service, const char* method, RpcType type, auto& object,
+                                auto serve) {
+    methods_.Add(service, method, type, [this, &object, serve](CallRef call) {
+      small_reader_.Read(std::move(call), [&object, serve](CallRef read, grpc::ByteBuffer message) {
+        (object.*serve)(std::move(read), std::move(message));
+      });
+    });
+  };
   add(kEventBus, "Publish", kUnary, publish_, &PublishService::Serve);
   add(kEventBus, "PublishStream", kBidiStream, publish_stream_, &PublishStreamService::Serve);
   add(kEventBus, "Subscribe", kBidiStream, subscribe_, &SubscribeService::Serve);
-  add(kEventBus, "Describe", kUnary, describe_, &DescribeService::Serve);
-  add(kHealth, "Check", kUnary, health_, &HealthService::Check);
-  add(kHealth, "Watch", kServerStream, health_, &HealthService::Watch);
+  add_small(kEventBus, "Describe", kUnary, describe_, &DescribeService::Serve);
+  add_small(kHealth, "Check", kUnary, health_, &HealthService::Check);
+  add_small(kHealth, "Watch", kServerStream, health_, &HealthService::Watch);
   if (options_.reflection) {
     add(kReflection, "ServerReflectionInfo", kBidiStream, reflection_, &ReflectionService::Serve);
   }

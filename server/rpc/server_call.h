@@ -11,27 +11,13 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "server/rpc/call_operation.h"
 #include "server/rpc/event_loop.h"
 #include "server/rpc/method_metrics.h"
 
 namespace sidebus {
 
 class ServerCall;
-
-// Where calls come from and go to: the server of one listener.
-class CallHost {
- public:
-  virtual ~CallHost() = default;
-
-  // The name of the listener that the call came in on.
-  virtual const std::string& listener() const = 0;
-
-  // A client's call is here (`ok`), or the server is shutting down. On the loop's thread.
-  virtual void OnCall(ServerCall& call, bool ok) = 0;
-
-  // The call's memory is free again. On any thread; the host may be gone as soon as it returns.
-  virtual void OnCallGone() = 0;
-};
 
 // Keeps a ServerCall alive. Not thread-safe itself; copies may be on different threads.
 class CallRef {
@@ -138,45 +124,32 @@ class ServerCall {
   bool cancelled_ = false;
 };
 
-// An operation of the stream that a coroutine waits for; lives in the coroutine's frame.
-struct ServerCall::ReadAwaiter final : CqTag {
+struct ServerCall::ReadAwaiter final : CallOperation {
   ReadAwaiter(ServerCall& c, grpc::ByteBuffer& i) : call(c), into(i) {}
-  bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> h) {
     waiter = h;
-    call.stream_.Read(&into, static_cast<CqTag*>(this));
+    call.stream_.Read(&into, tag());
   }
-  bool await_resume() const noexcept { return result; }
-  void OnEvent(bool ok) override {
-    result = ok;
-    if (ok) call.metrics_->Received();
-    waiter.resume();
+  bool await_resume() const {
+    if (result) call.metrics_->Received();
+    return result;
   }
 
   ServerCall& call;
   grpc::ByteBuffer& into;
-  std::coroutine_handle<> waiter;
-  bool result = false;
 };
 
-struct ServerCall::WriteAwaiter final : CqTag {
+struct ServerCall::WriteAwaiter final : CallOperation {
   WriteAwaiter(ServerCall& c, const grpc::ByteBuffer& m) : call(c), message(m) {}
-  bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> h) {
     waiter = h;
     call.metrics_->Sent();
-    call.stream_.Write(message, static_cast<CqTag*>(this));
+    call.stream_.Write(message, tag());
   }
   bool await_resume() const noexcept { return result; }
-  void OnEvent(bool ok) override {
-    result = ok;
-    waiter.resume();
-  }
 
   ServerCall& call;
   const grpc::ByteBuffer& message;
-  std::coroutine_handle<> waiter;
-  bool result = false;
 };
 
 inline ServerCall::ReadAwaiter ServerCall::Read(grpc::ByteBuffer& into) {

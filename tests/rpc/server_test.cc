@@ -180,6 +180,28 @@ TEST_F(RpcServerTest, ShutdownWithOpenCallsEndsAtItsDeadline) {
   EXPECT_EQ(subscribers_.seen().destroyed_before_end, 1);
 }
 
+TEST_F(RpcServerTest, SeveralThreadsServeSeveralConnections) {
+  options_.threads = 2;
+  Serve({UnixListener("app", Socket()), TcpListener("tcp")});
+  KeepWriting();
+
+  std::atomic<int> ok{0};
+  std::vector<std::thread> clients;
+  for (std::size_t i = 0; i < 8; ++i) {
+    clients.emplace_back([&, i] {
+      const auto stub = v1::EventBus::NewStub(Connect(addresses_[i % 2]));
+      for (int call = 0; call < 50; ++call) {
+        grpc::ClientContext context;
+        v1::PublishResponse response;
+        if (stub->Publish(&context, RequestOf(2), &response).ok()) ++ok;
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+
+  EXPECT_EQ(ok, 400);
+}
+
 TEST_F(RpcServerTest, DescribeTellsRoutesLimitsAndCondition) {
   StartServer();
   server_->BeginDrain(seconds(1), "stopping");
