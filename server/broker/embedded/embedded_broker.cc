@@ -8,6 +8,11 @@
 #include "server/broker/embedded/mock_nudge.h"
 
 namespace sidebus {
+namespace {
+
+constexpr Duration kSessionTimeout = std::chrono::seconds(2);
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<EmbeddedBroker>> EmbeddedBroker::Make(
     EmbeddedBrokerOptions options) {
@@ -32,6 +37,9 @@ absl::StatusOr<std::unique_ptr<EmbeddedBroker>> EmbeddedBroker::Make(
   }
   options.kafka.bootstrap_servers = {rd_kafka_mock_cluster_bootstraps(broker->cluster_)};
   options.kafka.offsets_by_time = false;
+  options.kafka.commits_while_rebalancing = false;
+  // The mock waits for the session time-out less 1 s whenever a member of a group comes or goes.
+  if (options.kafka.session_timeout == Duration(0)) options.kafka.session_timeout = kSessionTimeout;
   broker->kafka_ = std::make_unique<KafkaBroker>(std::move(options.kafka));
   return broker;
 }

@@ -216,7 +216,7 @@ void KafkaConsumer::CommitBeforeGivingUp() {
   std::vector<PartitionOffset> positions;
   for (const Assignments::Floor& floor : giving_up_->floors) positions.push_back(floor.position);
   const std::uint64_t id = giving_up_->id;
-  requests_->Commit(positions, [this, id](AdminRequests::Answer answer) {
+  auto then = [this, id](AdminRequests::Answer answer) {
     if (!giving_up_ || giving_up_->id != id) return;
     const bool good = answer.error == RD_KAFKA_RESP_ERR_NO_ERROR;
     {
@@ -229,7 +229,9 @@ void KafkaConsumer::CommitBeforeGivingUp() {
       return;
     }
     FinishGivingUp(good ? absl::OkStatus() : ErrorOfKafka(answer.error, "commit", ""));
-  });
+  };
+  if (broker_.commits_while_rebalancing) return requests_->Commit(positions, std::move(then));
+  requests_->SetGroupPositions(options_.group, positions, std::move(then));
 }
 
 void KafkaConsumer::FinishGivingUp(absl::Status committed) {

@@ -28,7 +28,8 @@ void KafkaLog::Callback(const rd_kafka_t* client, int level, const char* facilit
 }
 
 void KafkaLog::Write(int level, std::string_view facility, std::string_view text) {
-  const LogLevel ours = LevelOf(level);
+  // Properties of producers that a consumer does not use, and the like.
+  const LogLevel ours = facility == "CONFWARN" ? LogLevel::kDebug : LevelOf(level);
   if (!LogEnabled(ours)) return;
   std::uint64_t left_out = 0;
   if (ours != LogLevel::kDebug) {

@@ -188,6 +188,11 @@ absl::StatusOr<KafkaConf> MakeConsumerConf(const KafkaBrokerOptions& options,
           {"fetch.max.bytes",
            fmt::format("{}", std::max(4 * kKiB * kKiB, options.max_event_bytes + kRecordOverhead))},
       });
+  if (options.session_timeout > Duration(0)) {
+    const std::int64_t session = Milliseconds(options.session_timeout);
+    settings.emplace_back("session.timeout.ms", fmt::format("{}", session));
+    settings.emplace_back("heartbeat.interval.ms", fmt::format("{}", session / 10));
+  }
   if (!consumer.member.empty()) {
     settings.emplace_back("client.id", fmt::format("{}-{}", options.client_id, consumer.member));
   }

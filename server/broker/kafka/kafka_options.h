@@ -26,9 +26,15 @@ struct KafkaBrokerOptions {
   // How long a record may wait for others to be sent with. 0: batches come from concurrency alone,
   // and a record that is alone does not wait (docs/adr/0021).
   Duration linger{0};
+  // After which a silent member of a group loses its partitions; heartbeats are ten times as often.
+  // Zero: librdkafka's default.
+  Duration session_timeout{0};
   // False: the cluster answers ListOffsets by time wrongly (the mock cluster), so such a start is
   // refused.
   bool offsets_by_time = true;
+  // False: the cluster refuses the commits of members while the group rebalances (the mock
+  // cluster), so the last commit before a partition is given up is written as an operator would.
+  bool commits_while_rebalancing = true;
 };
 
 // librdkafka's version, for example "2.15.1".
