@@ -53,8 +53,7 @@ Gateway::Gateway(const Config& config)
       subscribe_budget_(ShareMemory(config.limits.memory).subscribe),
       publish_metrics_(metrics_),
       subscribe_metrics_(metrics_) {
-  health_ =
-      Health::Make({config.readiness, config.startup_require_broker}, Clock::Real(), timers_);
+  health_ = Health::Make({config.readiness, config.startup_require_broker}, Clock::Real(), timers_);
 }
 
 absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Start(const Config& config) {

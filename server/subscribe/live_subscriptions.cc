@@ -17,8 +17,8 @@ namespace {
 
 using Subscriptions = std::vector<std::shared_ptr<Subscription>>;
 
-// Memory that a subscription sets aside for its consumer's fetch buffer: a quarter of what is left of
-// half the budget, and not less than what leaves room for as many subscriptions as are allowed.
+// Memory that a subscription sets aside for its consumer's fetch buffer: a quarter of what is left
+// of half the budget, and not less than what leaves room for as many subscriptions as are allowed.
 std::uint64_t FetchMemory(const SubscribeOptions& options, const MemoryBudget& budget,
                           std::uint64_t reserved) {
   const std::uint64_t limit = budget.limit();

@@ -37,8 +37,8 @@ struct SubscribeOptions {
 // subscriptions.
 //
 // Thread safety: all methods may be called from any thread.
-// Life: what the constructor borrows outlives it. Subscribers may outlive it, then they are of no use
-// any more, and only `clock` must still be there.
+// Life: what the constructor borrows outlives it. Subscribers may outlive it, then they are of no
+// use any more, and only `clock` must still be there.
 class LiveSubscriptions {
  public:
   LiveSubscriptions(SubscribeOptions options, std::shared_ptr<const Router> router, Broker& broker,

@@ -1,5 +1,5 @@
-#include "server/broker/embedded/embedded_broker.h"
 #include "server/base/log.h"
+#include "server/broker/embedded/embedded_broker.h"
 #include "tests/broker_contract/contract.h"
 
 namespace sidebus::contract {
@@ -8,7 +8,13 @@ namespace {
 class EmbeddedFixture final : public BrokerFixture {
  public:
   EmbeddedFixture() {
-    auto made = EmbeddedBroker::Make([]{EmbeddedBrokerOptions o; if(getenv("KDEBUG")) ConfigureLog(LogLevel::kDebug,LogFormat::kText), o.kafka.properties["debug"]=getenv("KDEBUG"); return o;}());
+    auto made = EmbeddedBroker::Make([] {
+      EmbeddedBrokerOptions o;
+      if (getenv("KDEBUG"))
+        ConfigureLog(LogLevel::kDebug, LogFormat::kText),
+            o.kafka.properties["debug"] = getenv("KDEBUG");
+      return o;
+    }());
     EXPECT_TRUE(made.ok()) << made.status().ToString();
     broker_ = *std::move(made);
   }

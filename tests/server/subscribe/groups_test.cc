@@ -123,9 +123,8 @@ TEST_F(GroupsTest, TheUnionOfTopicsIsReadAndShrinksAfterTheLinger) {
   Advance(seconds(1));
 
   live_->UpdateMetrics();
-  EXPECT_THAT(
-      registry_.Serialize(),
-      testing::HasSubstr(R"(sidebus_assigned_partitions{group="g",topic="payments"} 0)"));
+  EXPECT_THAT(registry_.Serialize(),
+              testing::HasSubstr(R"(sidebus_assigned_partitions{group="g",topic="payments"} 0)"));
   EXPECT_EQ(broker_.Committed("g", "t-payments", 0), 0) << "nothing of it was settled";
 }
 
@@ -248,8 +247,7 @@ TEST_F(GroupsTest, BroadcastBeginsAtGivenPositions) {
   for (const char* data : {"a", "b", "c"}) Order(data);
   SubscribeStart start = StartOf("", {"order"});
   start.topics = {"orders"};
-  start.start =
-      StartPosition{.at = StartPosition::At::kPositions, .positions = {{"orders", 0, 2}}};
+  start.start = StartPosition{.at = StartPosition::At::kPositions, .positions = {{"orders", 0, 2}}};
 
   const auto stream = Open(start);
 

@@ -17,8 +17,7 @@ TEST(BackoffTest, DoublesUpToTheMaximumWithAFifthOfJitterEitherWay) {
   Duration smallest = hours(1);
   Duration largest{};
   for (std::uint32_t attempt = 1; attempt < 40; ++attempt) {
-    const Duration exact =
-        attempt < 7 ? milliseconds(500 << (attempt - 1)) : Duration(seconds(30));
+    const Duration exact = attempt < 7 ? milliseconds(500 << (attempt - 1)) : Duration(seconds(30));
     for (int i = 0; i < 200; ++i) {
       const Duration backoff = BackoffAfter(kConfigured, attempt, random);
       ASSERT_GE(backoff, exact * 8 / 10) << "attempt " << attempt;
@@ -76,7 +75,8 @@ TEST(NarrowRetryPolicyTest, AShortMaximumLowersAMinimumThatWasLeftOpen) {
 }
 
 TEST(NarrowRetryPolicyTest, BackoffsAreAtMostTheLongestDelay) {
-  const RetryPolicy policy = NarrowRetryPolicy(kConfigured, {0, hours(1), hours(2), {}}, minutes(15));
+  const RetryPolicy policy =
+      NarrowRetryPolicy(kConfigured, {0, hours(1), hours(2), {}}, minutes(15));
 
   EXPECT_EQ(policy.min_backoff, minutes(15));
   EXPECT_EQ(policy.max_backoff, minutes(15));

@@ -1,5 +1,5 @@
-// Two gateways, one group, a broker with faults and applications that do anything, in one thread and
-// simulated time. Every choice comes from the seed: a failure names it and is replayed by it.
+// Two gateways, one group, a broker with faults and applications that do anything, in one thread
+// and simulated time. Every choice comes from the seed: a failure names it and is replayed by it.
 
 #include <gmock/gmock.h>
 
@@ -327,8 +327,7 @@ class Simulation {
 
   static void Keep(TestStream& stream, const Outgoing& out) {
     for (const Revoked& one : out.revoked) {
-      stream.revoked.insert(stream.revoked.end(), one.delivery_ids.begin(),
-                            one.delivery_ids.end());
+      stream.revoked.insert(stream.revoked.end(), one.delivery_ids.begin(), one.delivery_ids.end());
     }
     if (out.end.has_value()) stream.end = out.end;
   }
@@ -353,7 +352,8 @@ class Simulation {
     }
   }
 
-  // No faults any more, an application that does its work; halted records come again after restarts.
+  // No faults any more, an application that does its work; halted records come again after
+  // restarts.
   void Heal() {
     broker_.SetReachable(true);
     broker_.FailCommits(0);

@@ -35,9 +35,8 @@ EffectiveStart Check(const SubscribeStart& start) {
 TEST(StartOptionsTest, TypesResolveToAllTheirTopicsEnabledOrNot) {
   const EffectiveStart start = Check(Orders());
 
-  EXPECT_THAT(start.topics,
-              ElementsAre(TopicInterest{"orders", "t-orders", false, {"order"}},
-                          TopicInterest{"audit", "t-audit", false, {"order"}}));
+  EXPECT_THAT(start.topics, ElementsAre(TopicInterest{"orders", "t-orders", false, {"order"}},
+                                        TopicInterest{"audit", "t-audit", false, {"order"}}));
 }
 
 TEST(StartOptionsTest, TopicsNarrowTheTypes) {
@@ -54,9 +53,8 @@ TEST(StartOptionsTest, TopicsAloneMeanEveryTypeAlsoOnTopicsWithoutARoute) {
   wanted.group = "g";
   wanted.topics = {"orders", "unrouted"};
 
-  EXPECT_THAT(Check(wanted).topics,
-              ElementsAre(TopicInterest{"orders", "t-orders", true, {}},
-                          TopicInterest{"unrouted", "t-unrouted", true, {}}));
+  EXPECT_THAT(Check(wanted).topics, ElementsAre(TopicInterest{"orders", "t-orders", true, {}},
+                                                TopicInterest{"unrouted", "t-unrouted", true, {}}));
 }
 
 TEST(StartOptionsTest, DefaultsAreTheConfiguredOnes) {
@@ -83,7 +81,8 @@ TEST(StartOptionsTest, BroadcastBeginsAtTheEndAndSkipsWhatIsExhausted) {
 TEST(StartOptionsTest, PositionsGetTheTopicPrefix) {
   SubscribeStart wanted = Orders();
   wanted.group = "";
-  wanted.start = StartPosition{.at = StartPosition::At::kPositions, .positions = {{"orders", 1, 7}}};
+  wanted.start =
+      StartPosition{.at = StartPosition::At::kPositions, .positions = {{"orders", 1, 7}}};
 
   EXPECT_THAT(Check(wanted).start.positions, ElementsAre(Position{"t-orders", 1, 7}));
 }
@@ -155,13 +154,19 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         BadStart{"Nothing", [](auto& s) { s.event_types.clear(); }, Reason::kStartInvalid, "field",
                  "event_types"},
-        BadStart{"UnknownType", [](auto& s) { s.event_types = {"order", "nope"}; },
+        BadStart{"UnknownType",
+                 [](auto& s) {
+                   s.event_types = {"order", "nope"};
+                 },
                  Reason::kEventTypeUnknown, "event_type", "nope"},
         BadStart{"EmptyType", [](auto& s) { s.event_types = {""}; }, Reason::kEventTypeUnknown,
                  "event_type", ""},
         BadStart{"TypeNotRoutedThere", [](auto& s) { s.topics = {"invoices"}; },
                  Reason::kTopicNotRouted, "event_type", "order"},
-        BadStart{"TopicWithNoneOfTheTypes", [](auto& s) { s.topics = {"orders", "invoices"}; },
+        BadStart{"TopicWithNoneOfTheTypes",
+                 [](auto& s) {
+                   s.topics = {"orders", "invoices"};
+                 },
                  Reason::kTopicNotRouted, "topic", "invoices"},
         BadStart{"BadTopicName",
                  [](auto& s) {
@@ -202,9 +207,14 @@ INSTANTIATE_TEST_SUITE_P(
                  },
                  Reason::kStartInvalid, "field", "start_from"},
         BadStart{"PositionOnATopicThatIsNotRead",
-                 [](auto& s) { ToBroadcastFrom(s, {"invoices", 0, 0}); }, Reason::kStartInvalid,
-                 "field", "start_from"},
-        BadStart{"NegativeOffset", [](auto& s) { ToBroadcastFrom(s, {"orders", 0, -1}); },
+                 [](auto& s) {
+                   ToBroadcastFrom(s, {"invoices", 0, 0});
+                 },
+                 Reason::kStartInvalid, "field", "start_from"},
+        BadStart{"NegativeOffset",
+                 [](auto& s) {
+                   ToBroadcastFrom(s, {"orders", 0, -1});
+                 },
                  Reason::kStartInvalid, "field", "start_from"}),
     [](const auto& test) { return test.param.name; });
 

@@ -61,12 +61,8 @@ class MemoryBrokerTest : public testing::Test {
   MemoryBrokerTest() { broker_.CreateTopic("t", 2); }
 
   std::unique_ptr<Consumer> Consume(Handler& handler, const std::string& group = "g") {
-    auto made = broker_.MakeConsumer({.group = group,
-                                      .topics = {"t"},
-                                      .start = {},
-                                      .member = "",
-                                      .buffer_bytes = 0},
-                                     handler);
+    auto made = broker_.MakeConsumer(
+        {.group = group, .topics = {"t"}, .start = {}, .member = "", .buffer_bytes = 0}, handler);
     return *std::move(made);
   }
   std::unique_ptr<Producer> Produce() { return *broker_.MakeProducer(listener_); }
@@ -272,12 +268,8 @@ TEST_F(MemoryBrokerTest, TheSameSeedGivesTheSameSteps) {
     std::vector<std::size_t> trace;
     for (Handler& handler : handlers) {
       handler.room = {1, 1};
-      consumers.push_back(*broker.MakeConsumer({.group = "g",
-                                                .topics = {"t"},
-                                                .start = {},
-                                                .member = "",
-                                                .buffer_bytes = 0},
-                                               handler));
+      consumers.push_back(*broker.MakeConsumer(
+          {.group = "g", .topics = {"t"}, .start = {}, .member = "", .buffer_bytes = 0}, handler));
     }
     while (broker.Step()) {
       for (const Handler& handler : handlers) trace.push_back(handler.records.size());
