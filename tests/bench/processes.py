@@ -52,16 +52,20 @@ class Gateway(Server):
     """`sidebus serve` on a socket of its own, with one event type and one topic.
 
     kafka: address of a real one; None: the embedded broker.
+    topic: an existing one; None: a new one.
     """
 
-    def __init__(self, kafka, topic="bench"):
+    def __init__(self, kafka, topic=None):
         self._directory = tempfile.TemporaryDirectory(prefix="sidebus-bench-")
         directory = Path(self._directory.name)
         self.endpoint = f"unix://{directory}/api.sock"
+        if topic is None:
+            topic = f"bench-{time.time_ns()}"
+            if kafka:
+                make_topic(kafka, topic)
+        self.topic = topic
         routes = {EVENT_TYPE: {topic: {"event_key_field": "", "enabled": True}}}
         (directory / "producer.json").write_text(json.dumps(routes))
-        if kafka:
-            make_topic(kafka, topic)
         broker = (
             ["--broker", "kafka", "--bootstrap-servers", kafka]
             if kafka
@@ -108,13 +112,12 @@ def direct(verb, kafka, topic, **options):
             command += ["-X", f"linger.ms={value}"]
         else:
             command += [f"--{name.replace('_', '-')}", value]
-    if verb == "produce":
-        command += ["-X", "allow.auto.create.topics=true"]
     return run_json(command)
 
 
 def make_topic(kafka, topic):
-    direct("produce", kafka, topic, count=1)
+    """Makes a topic with one partition on a real Kafka."""
+    direct("topic", kafka, topic)
 
 
 def client(verb, server, **options):

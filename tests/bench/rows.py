@@ -63,7 +63,7 @@ def stream(kafka):
                     calling(
                         rate_and_cpu, client, "publish", gateway, mode="stream", batch=batch, **load
                     ),
-                    calling(rate_and_cpu, direct, "produce", kafka, "direct", linger=5, **load),
+                    calling(rate_and_cpu, direct, "produce", kafka, gateway.topic, linger=5, **load),
                 )
             what = f"PublishStream, batches of {batch}, {size} B"
             yield Row(what, ours["rate"], theirs["rate"], "events/s", "≥ 50 %, aim 80 %")
@@ -77,7 +77,7 @@ def embedded(_):
         broker = gateway.bootstrap
         ours, theirs = rounds(
             calling(rate_and_cpu, client, "publish", gateway, mode="stream", batch=100, **load),
-            calling(rate_and_cpu, direct, "produce", broker, "bench", linger=5, **load),
+            calling(rate_and_cpu, direct, "produce", broker, gateway.topic, linger=5, **load),
         )
     what = "PublishStream, batches of 100, 512 B, embedded broker"
     yield Row(what, ours["rate"], theirs["rate"], "events/s", "≥ 50 %, aim 80 %")
@@ -98,7 +98,7 @@ def unary(kafka):
 
         ours, theirs = rounds(
             calling(latency, client, "publish", gateway, mode="unary", concurrency=1, **alone),
-            calling(latency, direct, "produce", kafka, "direct", in_flight=1, linger=0, **alone),
+            calling(latency, direct, "produce", kafka, gateway.topic, in_flight=1, linger=0, **alone),
         )
         what = "Publish unary, one at a time, 1 KiB"
         yield Row(f"{what}, p50", ours["p50"], theirs["p50"], "µs", "≤ +200, aim +100", added=True)
