@@ -256,6 +256,8 @@ class Kafka:
             "share.coordinator.state.topic.replication.factor": 1,
             "share.coordinator.state.topic.min.isr": 1,
             "group.initial.rebalance.delay.ms": 0,
+            "broker.session.timeout.ms": 4000,  # after SIGKILL, a start waits for it
+            "broker.heartbeat.interval.ms": 500,
             "num.network.threads": 2,
             "num.io.threads": 4,
             "background.threads": 2,
