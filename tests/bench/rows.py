@@ -63,7 +63,9 @@ def stream(kafka):
                     calling(
                         rate_and_cpu, client, "publish", gateway, mode="stream", batch=batch, **load
                     ),
-                    calling(rate_and_cpu, direct, "produce", kafka, gateway.topic, linger=5, **load),
+                    calling(
+                        rate_and_cpu, direct, "produce", kafka, gateway.topic, linger=5, **load
+                    ),
                 )
             what = f"PublishStream, batches of {batch}, {size} B"
             yield Row(what, ours["rate"], theirs["rate"], "events/s", "≥ 50 %, aim 80 %")
@@ -98,7 +100,9 @@ def unary(kafka):
 
         ours, theirs = rounds(
             calling(latency, client, "publish", gateway, mode="unary", concurrency=1, **alone),
-            calling(latency, direct, "produce", kafka, gateway.topic, in_flight=1, linger=0, **alone),
+            calling(
+                latency, direct, "produce", kafka, gateway.topic, in_flight=1, linger=0, **alone
+            ),
         )
         what = "Publish unary, one at a time, 1 KiB"
         yield Row(f"{what}, p50", ours["p50"], theirs["p50"], "µs", "≤ +200, aim +100", added=True)
