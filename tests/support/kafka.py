@@ -175,7 +175,7 @@ class Kafka:
         self._folder = Path(tempfile.mkdtemp(prefix="sidebus-kafka-"))
         self._log = self._folder / "server.log"
         self._process = None
-        self._known = False  # whether anybody may rely on its port
+        self._known = False  # whether anybody may rely on the port
         self._choose_ports()
 
     def __enter__(self):
@@ -186,8 +186,9 @@ class Kafka:
 
     @property
     def address(self):
-        """host:port for clients."""
-        return f"127.0.0.1:{self.port}"
+        """host:port for clients. Once somebody was told, it stays."""
+        self._known = True
+        return f"127.0.0.1:{self._port}"
 
     @property
     def running(self):
@@ -201,7 +202,6 @@ class Kafka:
         while not self._start_once(deadline):
             if not self._known:
                 self._choose_ports()
-        self._known = True
         return self
 
     def stop(self, seconds=30):
@@ -234,15 +234,16 @@ class Kafka:
         return f"end of Kafka's log:\n{self._log.read_bytes()[-size:].decode(errors='replace')}"
 
     def _choose_ports(self):
-        self.port, controller = free_ports(2)
+        self._port, controller = free_ports(2)
+        client = f"127.0.0.1:{self._port}"
         properties = {
             "process.roles": "broker,controller",
             "node.id": 1,
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": f"PLAINTEXT://{self.address}",
+            "listeners": f"PLAINTEXT://{client},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": f"PLAINTEXT://{client}",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "log.dirs": self._folder / "data",
             "auto.create.topics.enable": "false",
@@ -256,6 +257,7 @@ class Kafka:
             "share.coordinator.state.topic.replication.factor": 1,
             "share.coordinator.state.topic.min.isr": 1,
             "group.initial.rebalance.delay.ms": 0,
+            "group.min.session.timeout.ms": 1000,
             "broker.session.timeout.ms": 4000,  # after SIGKILL, a start waits for it
             "broker.heartbeat.interval.ms": 500,
             "num.network.threads": 2,
@@ -291,7 +293,7 @@ class Kafka:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         while self.running:
-            if opens(self.port):  # it opens only when the broker is ready to serve
+            if opens(self._port):  # it opens only when the broker is ready to serve
                 return True
             if time.monotonic() > deadline:
                 self.kill()

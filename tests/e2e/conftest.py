@@ -1,0 +1,125 @@
+"""Fixtures of the end-to-end tests: `./dev e2e` runs them, with a gateway and a Kafka.
+
+A test has gateways of its own (`gateway`), topics and groups of its own (`prefix`) on a Kafka that
+it shares with the others (`cluster`), and looks at both as any client would.
+"""
+
+import os
+import random
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+# gRPC's fork handlers write warnings, and no fork here runs Python in the child.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests/support"), str(ROOT / "client/python")]
+
+WANTED = {
+    "SIDEBUS_BINARY": "the release binary",
+    "SIDEBUS_TEST_KAFKA": "host:port of a Kafka (tests/support/kafka.py run starts one)",
+}
+GATEWAYS = pytest.StashKey[list]()
+
+
+def pytest_configure(config):
+    missing = [f"{name}: {what}" for name, what in WANTED.items() if not os.environ.get(name)]
+    if missing:
+        raise pytest.UsageError(f"run ./dev e2e, or set {'; '.join(missing)}")
+    import generate
+
+    generate.generate()  # sidebus.v1.*_pb2, from the protos as they are now
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.failed and report.when != "teardown":
+        for number, gateway in enumerate(item.stash.get(GATEWAYS, []), 1):
+            report.sections.append((f"gateway {number}", gateway.log()))
+    return report
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """The Kafka that all tests share, seen by a client that is not ours."""
+    from cluster import Cluster
+
+    return Cluster(os.environ["SIDEBUS_TEST_KAFKA"])
+
+
+@pytest.fixture
+def prefix():
+    """The topic prefix of this test; its groups begin with it, too."""
+    return f"e2e-{uuid.uuid4().hex[:10]}"
+
+
+@pytest.fixture(params=["embedded", "kafka"])
+def broker(request):
+    """Runs a test once with each of the brokers."""
+    return request.param
+
+
+@pytest.fixture
+def seeded(request):
+    """A generator of random numbers; SIDEBUS_TEST_SEED repeats a run."""
+    seed = int(os.environ.get("SIDEBUS_TEST_SEED") or random.SystemRandom().randrange(2**32))
+    print(f"SIDEBUS_TEST_SEED={seed}")
+    return random.Random(seed)
+
+
+@pytest.fixture
+def gateway(request, prefix):
+    """Makes gateways, which end with the test.
+
+    gateway(producer_config, ...) starts one on the shared Kafka and makes the topics. broker: also
+    "embedded", or the address of another Kafka, whose topics are the test's business. start=False:
+    the test starts it. Everything else is configuration.
+    """
+    from gateway import Gateway
+
+    made = request.node.stash.setdefault(GATEWAYS, [])
+
+    def make(producer_config, broker="kafka", start=True, partitions=3, flags=(), **config):
+        config = {"topic_prefix": prefix, "producer_config": producer_config} | config
+        if broker == "embedded":
+            config["broker"] = {"kind": "embedded"}
+        else:
+            address = os.environ["SIDEBUS_TEST_KAFKA"] if broker == "kafka" else broker
+            servers = {"bootstrap_servers": [address]}
+            config["broker"] = {"kind": "kafka", "kafka": servers | config.pop("kafka", {})}
+        if broker == "kafka":
+            make_topics(producer_config, partitions)
+        one = Gateway(config, flags)
+        made.append(one)
+        return one.start() if start else one
+
+    def make_topics(producer_config, partitions):
+        cluster = request.getfixturevalue("cluster")
+        topics = {topic for routes in producer_config.values() for topic in routes}
+        missing = {f"{prefix}-{topic}" for topic in topics} - cluster.topics()
+        if missing:
+            cluster.create(*missing, partitions=partitions)
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def connect():
+    """Makes clients of the raw API, which end with the test."""
+    from bus import Bus
+
+    made = []
+
+    def make(gateway):
+        made.append(Bus(gateway.endpoint))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
