@@ -1,7 +1,7 @@
 """Fixtures of the end-to-end tests: `./dev e2e` runs them, with a gateway and a Kafka.
 
-A test has gateways of its own (`gateway`), topics and groups of its own (`prefix`) on a Kafka that
-it shares with the others (`cluster`), and looks at both as any client would.
+A test has gateways of its own (`gateway`), and topics (`prefix`) and a group of its own on a Kafka
+that all share (`cluster`). It looks at both as any client would.
 """
 
 import os
@@ -53,8 +53,14 @@ def cluster():
 
 @pytest.fixture
 def prefix():
-    """The topic prefix of this test; its groups begin with it, too."""
+    """The topic prefix of this test."""
     return f"e2e-{uuid.uuid4().hex[:10]}"
+
+
+@pytest.fixture
+def group(prefix):
+    """A consumer group of this test alone."""
+    return f"{prefix}.g"
 
 
 @pytest.fixture(params=["embedded", "kafka"])

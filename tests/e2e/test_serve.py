@@ -58,11 +58,11 @@ def test_sigterm_ends_it_with_0_when_kafka_never_answered(gateway):
     assert gateway(ORDERS, NOWHERE).stop(5) == 0
 
 
-def test_sigterm_lets_held_events_settle(gateway, connect, cluster, prefix):
+def test_sigterm_lets_held_events_settle(gateway, connect, cluster, prefix, group):
     one = gateway(ORDERS, partitions=1)
     bus = connect(one)
     bus.must_publish(Event(type="order.created"), Event(type="order.created"))
-    stream = bus.subscribe(f"{prefix}.g", "order.created")
+    stream = bus.subscribe(group, "order.created")
     held = stream.take(2)
 
     one.signal(signal.SIGTERM)
@@ -71,14 +71,14 @@ def test_sigterm_lets_held_events_settle(gateway, connect, cluster, prefix):
     stream.send(drain=True)
 
     assert one.wait(5) == 0
-    assert cluster.committed(f"{prefix}.g", f"{prefix}-orders") == {0: 2}
+    assert cluster.committed(group, f"{prefix}-orders") == {0: 2}
 
 
-def test_a_second_sigterm_ends_it_at_once(gateway, connect, prefix):
+def test_a_second_sigterm_ends_it_at_once(gateway, connect, group):
     one = gateway(ORDERS)
     bus = connect(one)
     bus.must_publish(Event(type="order.created"))
-    stream = bus.subscribe(f"{prefix}.g", "order.created")
+    stream = bus.subscribe(group, "order.created")
     stream.take(1)
 
     one.signal(signal.SIGTERM)
