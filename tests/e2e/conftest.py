@@ -38,7 +38,9 @@ def pytest_configure(config):
 def pytest_runtest_makereport(item, call):
     report = yield
     if report.failed and report.when != "teardown":
-        for number, gateway in enumerate(item.stash.get(GATEWAYS, []), 1):
+        nodes = item.listchain()
+        gateways = [one for node in nodes for one in node.stash.get(GATEWAYS, [])]
+        for number, gateway in enumerate(gateways, 1):
             report.sections.append((f"gateway {number}", gateway.log()))
     return report
 
@@ -78,41 +80,62 @@ def seeded(request):
 
 
 @pytest.fixture
-def gateway(request, prefix):
-    """Makes gateways, which end with the test.
+def gateway(request, prefix, cluster):
+    """Makes gateways, which end with the test: see Gateways."""
+    with Gateways(request.node, prefix, cluster) as gateways:
+        yield gateways
 
-    gateway(producer_config, ...) starts one on the shared Kafka and makes the topics. broker: also
-    "embedded", or the address of another Kafka, whose topics are the test's business. start=False:
-    the test starts it. Everything else is configuration.
+
+@pytest.fixture(scope="module")
+def module_gateway(request, cluster):
+    """Makes gateways that the tests of a file share, for those that change nothing in them."""
+    with Gateways(request.node, f"e2e-{uuid.uuid4().hex[:10]}", cluster) as gateways:
+        yield gateways
+
+
+class Gateways:
+    """gateways(producer_config, ...) starts a gateway on the shared Kafka and makes the topics.
+
+    broker: also "embedded", or the address of another Kafka, whose topics are the test's business.
+    start=False: the test starts it. Everything else is configuration.
     """
-    from gateway import Gateway
 
-    made = request.node.stash.setdefault(GATEWAYS, [])
+    def __init__(self, node, prefix, cluster):
+        self.prefix = prefix
+        self._cluster = cluster
+        self._made = node.stash.setdefault(GATEWAYS, [])
 
-    def make(producer_config, broker="kafka", start=True, partitions=3, flags=(), **config):
-        config = {"topic_prefix": prefix, "producer_config": producer_config} | config
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for one in self._made:
+            one.close()
+        self._made.clear()
+
+    def __call__(
+        self, producer_config, broker="kafka", start=True, partitions=3, flags=(), **config
+    ):
+        from gateway import Gateway
+
+        config = {"topic_prefix": self.prefix, "producer_config": producer_config} | config
         if broker == "embedded":
             config["broker"] = {"kind": "embedded"}
         else:
-            address = os.environ["SIDEBUS_TEST_KAFKA"] if broker == "kafka" else broker
+            address = self._cluster.bootstrap if broker == "kafka" else broker
             servers = {"bootstrap_servers": [address]}
             config["broker"] = {"kind": "kafka", "kafka": servers | config.pop("kafka", {})}
         if broker == "kafka":
-            make_topics(producer_config, partitions)
+            self._make_topics(producer_config, partitions)
         one = Gateway(config, flags)
-        made.append(one)
+        self._made.append(one)
         return one.start() if start else one
 
-    def make_topics(producer_config, partitions):
-        cluster = request.getfixturevalue("cluster")
+    def _make_topics(self, producer_config, partitions):
         topics = {topic for routes in producer_config.values() for topic in routes}
-        missing = {f"{prefix}-{topic}" for topic in topics} - cluster.topics()
+        missing = {f"{self.prefix}-{topic}" for topic in topics} - self._cluster.topics()
         if missing:
-            cluster.create(*missing, partitions=partitions)
-
-    yield make
-    for one in made:
-        one.close()
+            self._cluster.create(*missing, partitions=partitions)
 
 
 @pytest.fixture

@@ -9,7 +9,9 @@ ROUTES = {"load.sent": {"load": {"event_key_field": "", "enabled": True}}}
 
 @pytest.fixture
 def one(gateway, broker):
-    return gateway(ROUTES, broker)
+    one = gateway(ROUTES, broker)
+    one.run("publish", "load.sent", "x")  # the producer's first contact is no part of a figure
+    return one
 
 
 def bench(one, *arguments):
@@ -18,7 +20,7 @@ def bench(one, *arguments):
     return done.stdout
 
 
-SHORT = ["--seconds", "0.3", "--warmup", "0", "--in-flight", "4", "--batch", "50", "--size", "100"]
+SHORT = ["--seconds", "0.5", "--warmup", "0", "--in-flight", "4", "--batch", "50", "--size", "100"]
 
 
 @pytest.mark.parametrize("mode", ["stream", "unary", "bulk"])
@@ -34,11 +36,17 @@ def test_publish_reports_rate_and_latency(one, mode):
     )
     assert 0 < figures["latency_us"]["p50"] <= figures["latency_us"]["p99"]
     assert figures["errors"] == {}
-    assert "events/s" in bench(one, "publish", "load.sent", *flags)
+
+
+def test_the_text_says_the_same(one):
+    text = bench(one, "publish", "load.sent", *SHORT)
+
+    assert "events/s" in text
+    assert "p99" in text
 
 
 def test_subscribe_receives_what_it_was_asked_for_and_acks_it(one, group):
-    one.run("publish", "load.sent", "x", "--count", "500")
+    one.run("publish", "load.sent", "x", "--count", "499")
     flags = ["--group", group, "--events", "500"]
 
     figures = json.loads(bench(one, "subscribe", "load.sent", *flags, "--output", "json"))
