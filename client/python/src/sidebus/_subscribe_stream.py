@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
+import grpc
+
 from sidebus._lease_keeper import LeaseKeeper
 from sidebus._settle_batch import SettleBatch
 from sidebus.delivery import Delivery
-from sidebus.errors import error_from_status
+from sidebus.errors import SidebusError, UnavailableError, error_from_status
 from sidebus.events import Position
 from sidebus.subscribing import (
     Heartbeat,
@@ -267,3 +269,9 @@ class SubscribeStream:
         else:
             return SettleFailure(delivery_id, error)
         return SettleFailure(delivery_id, error, *about)
+
+
+def silence_error() -> SidebusError:
+    return UnavailableError(
+        f"nothing was heard from the gateway for {SILENCE:.0f} s", code=grpc.StatusCode.UNAVAILABLE
+    )
