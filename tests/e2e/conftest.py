@@ -128,6 +128,7 @@ class Gateways:
         if broker == "kafka":
             self._make_topics(producer_config, partitions)
         one = Gateway(config, flags)
+        one.prefix = self.prefix
         self._made.append(one)
         return one.start() if start else one
 

@@ -100,6 +100,9 @@ class Stream:
     def nack(self, delivery, **fields):
         self.send(nack=[api.Nack(delivery_id=delivery.delivery_id, **fields)])
 
+    def drain(self):
+        self.send(drain=True)
+
     def half_close(self):
         self._outbox.put(None)
 
@@ -123,6 +126,14 @@ class Stream:
         """So many deliveries."""
         deadline = time.monotonic() + seconds
         return [self.next("delivery", deadline - time.monotonic()) for _ in range(count)]
+
+    def batch(self, seconds=20):
+        """All deliveries that are here, at least one."""
+        first = self.next("delivery", seconds)
+        with self._changed:
+            rest = list(self._arrived["delivery"])
+            self._arrived["delivery"].clear()
+        return [first, *rest]
 
     def waiting(self):
         """How many messages of each kind nobody asked for yet."""
