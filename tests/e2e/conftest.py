@@ -153,3 +153,19 @@ def connect():
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def client():
+    """Makes Python clients, which end with the test."""
+    import sidebus
+
+    made = []
+
+    def make(gateway):
+        made.append(sidebus.connect(gateway.endpoint))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
