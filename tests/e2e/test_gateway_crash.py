@@ -67,8 +67,7 @@ def test_what_a_killed_gateways_subscribers_held_comes_again(
     one.start()
 
     again, order = set(), defaultdict(list)
-    while not unsettled <= again:
-        delivery = subscription.receive(timeout=20)
+    for delivery in until_quiet(subscription):
         number = int(delivery.event.id)
         if number not in again:
             order[delivery.event.key].append(number)
@@ -76,6 +75,7 @@ def test_what_a_killed_gateways_subscribers_held_comes_again(
         if len(again) % 25 == 0:
             assert_not_passed(cluster.committed(group, topic), log.floor(unsettled - again))
         delivery.ack()
+    assert unsettled <= again
     assert all(delivery.is_revoked for delivery in held.values())
     assert all(numbers == sorted(numbers) for numbers in order.values())
     assert subscription.close()
