@@ -214,6 +214,8 @@ class SubscribeStream:
         return not self._is_ended and not self._is_half_closed
 
     def _add(self, deliveries: event_bus_pb2.Deliveries, now: float) -> int:
+        if self._leases.next_due() is None:
+            self._wake()  # whoever sends has a new time to wait for
         for proto in deliveries.items:
             delivery = Delivery(proto, self)
             self._held[delivery.delivery_id] = delivery

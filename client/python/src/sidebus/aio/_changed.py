@@ -1,6 +1,7 @@
 """A condition variable for one event loop."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 
@@ -21,12 +22,18 @@ class Changed:
         try:
             async with asyncio.timeout(timeout):
                 while not predicate():
-                    await self._wait()
+                    await self._notified()
         except TimeoutError:
             return bool(predicate())
         return True
 
-    async def _wait(self) -> None:
+    async def wait(self, timeout: float) -> None:
+        """Waits until the next `notify`, at most `timeout` seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._notified()
+
+    async def _notified(self) -> None:
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.add(waiter)
         try:

@@ -321,21 +321,13 @@ class Subscription:
         self, stream: SubscribeStream
     ) -> AsyncIterator[event_bus_pb2.SubscribeRequest]:
         """What the stream sends, as it becomes ready."""
-        request: event_bus_pb2.SubscribeRequest | None = None
-
-        def is_ready() -> bool:
-            nonlocal request
-            request = stream.next_request(self._clock())
-            return request is not None or stream.is_finished() or stream.is_silent(self._clock())
-
         while True:
-            request = None
-            if not await self._outgoing.wait_for(is_ready, stream.wait_seconds(self._clock())):
-                continue
-            if request is not None:
+            if (request := stream.next_request(self._clock())) is not None:
                 yield request
             elif stream.is_finished():
                 return
-            else:
+            elif stream.is_silent(self._clock()):
                 self._call.cancel()
                 return
+            else:
+                await self._outgoing.wait(stream.wait_seconds(self._clock()))
