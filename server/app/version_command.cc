@@ -28,7 +28,7 @@ void PrintVersion(const std::string& output) {
   nlohmann::ordered_json json;
   for (const auto& [name, value] : Parts()) {
     json[name] = value;
-    if (output != "json") fmt::print("{:<12}{}\n", name, value);
+    if (output != "json") fmt::print("{} {}\n", name == "version" ? "sidebus" : name, value);
   }
   if (output == "json") fmt::print("{}\n", json.dump());
 }
