@@ -1,4 +1,6 @@
+#include <cstdio>
 #include <cstdlib>
+#include <exception>
 
 #include "CLI/App.hpp"
 #include "CLI/Config.hpp"
@@ -37,7 +39,10 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    return app.exit(error) == 0 ? 0 : sidebus::UsageExitCode(app);
+  } catch (const std::exception& error) {  // memory, or standard output cannot be written
+    std::fprintf(stderr, "sidebus: %s\n", error.what());
+    return 1;
   }
   return exit_code;
 }

@@ -6,6 +6,7 @@
 #include <iterator>
 #include <sstream>
 
+#include "client/cli/output.h"
 #include "fmt/format.h"
 
 namespace sidebus::cli {
@@ -77,7 +78,7 @@ std::string BenchReport::ToJson() const {
   json += R"(,"errors":{)";
   bool first = true;
   for (const auto& [reason, count] : errors) {
-    json += fmt::format(R"({}"{}":{})", first ? "" : ",", reason, count);
+    json += fmt::format("{}{}:{}", first ? "" : ",", JsonString(reason), count);
     first = false;
   }
   return json + "}}";

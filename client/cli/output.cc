@@ -3,6 +3,7 @@
 #include <google/protobuf/util/json_util.h>
 #include <grpcpp/support/error_details.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "fmt/format.h"
@@ -110,6 +111,25 @@ std::string Printable(std::string_view bytes) {
     rest.remove_prefix(size);
   }
   return out;
+}
+
+std::string JsonString(std::string_view text) {
+  std::string out = "\"";
+  while (!text.empty()) {
+    const std::size_t size = CharacterSize(text);
+    const auto first = static_cast<unsigned char>(text.front());
+    if (size == 0) {
+      out += "\\ufffd";
+    } else if (first == '"' || first == '\\') {
+      out += fmt::format("\\{}", text.front());
+    } else if (first < 0x20 || first == 0x7f) {
+      out += fmt::format("\\u{:04x}", first);
+    } else {
+      out += text.substr(0, size);
+    }
+    text.remove_prefix(std::max<std::size_t>(size, 1));
+  }
+  return out + "\"";
 }
 
 void PrintError(std::string_view verb, std::string_view text) {

@@ -22,11 +22,15 @@ bool ReadSlots::Awaiter::await_ready() {
 void ReadSlots::Awaiter::await_suspend(std::coroutine_handle<> handle) {
   waiter = handle;
   slots.waiting_.push_back(this);
-  // Found by address, as the hook may run when this awaiter is long gone.
-  call.OnCancel([&list = slots, self = this] {
-    if (std::ranges::find(list.waiting_, self) == list.waiting_.end()) return;
-    list.waiting_.remove(self);
-    list.StopWaiting(*self, Grant::kCancelled);
+  // Found by its call, which outlives the hook: this awaiter may be long gone when the hook runs,
+  // and another one may be at its address.
+  call.OnCancel([&list = slots, &cancelled = call] {
+    const auto found = std::ranges::find_if(
+        list.waiting_, [&cancelled](const Awaiter* a) { return &a->call == &cancelled; });
+    if (found == list.waiting_.end()) return;
+    Awaiter& awaiter = **found;
+    list.waiting_.erase(found);
+    list.StopWaiting(awaiter, Grant::kCancelled);
   });
 }
 

@@ -76,8 +76,8 @@ struct SubscribeService::Stream final : StreamSink {
 
   const std::shared_ptr<Signal> wake;
   absl::Status failure;  // the stream is to end with it
-  std::unique_ptr<Subscriber>
-      subscriber;  // last: destroyed before the sink's signal; null at the end
+  // Null at the end. Last: destroyed before the sink's signal.
+  std::unique_ptr<Subscriber> subscriber;
 };
 
 CallTask SubscribeService::Serve(CallRef call) {
