@@ -3,6 +3,16 @@
 #include <exception>
 
 #include "tests/bench/direct.h"
+#include "tests/support/kafka_topics.h"
+
+namespace {
+
+void MakeTopic(const std::string& bootstrap, const std::string& topic) {
+  const std::string why_not = sidebus::CreateKafkaTopic(bootstrap, topic, 1);
+  if (!why_not.empty()) throw std::runtime_error("create topic: " + why_not);
+}
+
+}  // namespace
 
 // What an application reaches that uses librdkafka itself. Prints one line of JSON.
 int main(int argc, char** argv) {
@@ -26,6 +36,9 @@ int main(int argc, char** argv) {
   produce->add_option("--in-flight", options.in_flight, "bound; latencies are measured with one");
   CLI::App* consume = add("consume", "In batches, as member of a group.");
   consume->add_option("--group", group);
+  CLI::App* topic = app.add_subcommand("topic", "Make a topic with one partition.");
+  topic->add_option("--bootstrap", bootstrap, "Kafka's address")->required();
+  topic->add_option("--topic", options.topic)->required();
   CLI11_PARSE(app, argc, argv);
 
   options.properties = {{"bootstrap.servers", bootstrap}};
@@ -41,6 +54,11 @@ int main(int argc, char** argv) {
       const std::size_t equals = property.find('=');
       if (equals == std::string::npos) throw std::runtime_error("-X wants property=value");
       options.properties.emplace_back(property.substr(0, equals), property.substr(equals + 1));
+    }
+    if (topic->parsed()) {
+      MakeTopic(bootstrap, options.topic);
+      std::puts("{}");
+      return 0;
     }
     const std::string report = produce->parsed() ? sidebus::bench::DirectProduce(options)
                                                  : sidebus::bench::DirectConsume(options);

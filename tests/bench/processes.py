@@ -37,6 +37,10 @@ class Server:
         self._process.wait(timeout=60)
         self._process.stdout.close()
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def cpu_seconds(self):
         """User and system time of all threads so far; 10 ms steps."""
         fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
@@ -52,16 +56,20 @@ class Gateway(Server):
     """`sidebus serve` on a socket of its own, with one event type and one topic.
 
     kafka: address of a real one; None: the embedded broker.
+    topic: an existing one; None: a new one.
     """
 
-    def __init__(self, kafka, topic="bench"):
+    def __init__(self, kafka, topic=None):
         self._directory = tempfile.TemporaryDirectory(prefix="sidebus-bench-")
         directory = Path(self._directory.name)
         self.endpoint = f"unix://{directory}/api.sock"
+        if topic is None:
+            topic = f"bench-{time.time_ns()}"
+            if kafka:
+                make_topic(kafka, topic)
+        self.topic = topic
         routes = {EVENT_TYPE: {topic: {"event_key_field": "", "enabled": True}}}
         (directory / "producer.json").write_text(json.dumps(routes))
-        if kafka:
-            make_topic(kafka, topic)
         broker = (
             ["--broker", "kafka", "--bootstrap-servers", kafka]
             if kafka
@@ -108,30 +116,18 @@ def direct(verb, kafka, topic, **options):
             command += ["-X", f"linger.ms={value}"]
         else:
             command += [f"--{name.replace('_', '-')}", value]
-    if verb == "produce":
-        command += ["-X", "allow.auto.create.topics=true"]
     return run_json(command)
 
 
 def make_topic(kafka, topic):
-    direct("produce", kafka, topic, count=1)
+    """Makes a topic with one partition on a real Kafka."""
+    direct("topic", kafka, topic)
 
 
 def client(verb, server, **options):
-    """`sidebus bench VERB` against a server, with the server's CPU per event added."""
-    command = [
-        SIDEBUS,
-        "bench",
-        verb,
-        EVENT_TYPE,
-        "--endpoint",
-        server.endpoint,
-        "--output",
-        "json",
-    ]
+    """`sidebus bench VERB` against a server, whose CPU and memory it tells too."""
+    command = [SIDEBUS, "bench", verb, EVENT_TYPE, "--endpoint", server.endpoint]
+    command += ["--gateway-pid", server.pid, "--output", "json"]
     for name, value in options.items():
         command += [f"--{name.replace('_', '-')}", value]
-    before = server.cpu_seconds()
-    result = run_json(command)
-    result["server_cpu_us_per_event"] = (server.cpu_seconds() - before) * 1e6 / result["events"]
-    return result
+    return run_json(command)

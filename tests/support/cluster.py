@@ -1,0 +1,86 @@
+"""What a Kafka client that is not ours does to a broker, and sees in it."""
+
+import time
+from contextlib import closing
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+from waiting import eventually
+
+COORDINATOR_LOADS = KafkaError.COORDINATOR_LOAD_IN_PROGRESS
+
+
+class Cluster:
+    """A broker as confluent-kafka sees it. Names of topics are full names."""
+
+    def __init__(self, bootstrap):
+        self.bootstrap = bootstrap
+        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+
+    def create(self, *topics, partitions=3):
+        wanted = [NewTopic(topic, partitions, replication_factor=1) for topic in topics]
+        for made in self._admin.create_topics(wanted, operation_timeout=20).values():
+            made.result(30)
+
+    def topics(self):
+        return set(self._admin.list_topics(timeout=20).topics)
+
+    def ends(self, topic):
+        """{partition: end offset}"""
+        with closing(self._consumer()) as consumer:
+            return {
+                partition: consumer.get_watermark_offsets(
+                    TopicPartition(topic, partition), timeout=20
+                )[1]
+                for partition in consumer.list_topics(topic, timeout=20).topics[topic].partitions
+            }
+
+    def records(self, topic, seconds=30):
+        """Every record of a topic, in order per partition."""
+        found = []
+        with closing(self._consumer()) as consumer:
+            left = set(consumer.list_topics(topic, timeout=20).topics[topic].partitions)
+            consumer.assign([TopicPartition(topic, each, OFFSET_BEGINNING) for each in left])
+            deadline = time.monotonic() + seconds
+            while left:
+                for record in consumer.consume(1000, timeout=0.02):
+                    if record.error() is None:
+                        found.append(record)
+                    elif record.error().code() == KafkaError._PARTITION_EOF:
+                        left.discard(record.partition())
+                    elif record.error().fatal():
+                        raise KafkaException(record.error())
+                if time.monotonic() > deadline:
+                    raise AssertionError(f"{topic}: {left} not read to the end in {seconds} s")
+        return found
+
+    def committed(self, group, topic):
+        """{partition: committed offset} of a group; partitions without one are left out."""
+        with closing(self._consumer(group)) as consumer:
+            partitions = consumer.list_topics(topic, timeout=20).topics[topic].partitions
+            asked = [TopicPartition(topic, partition) for partition in partitions]
+            answered = eventually(lambda: _ask(consumer, asked), "a coordinator")
+        return {each.partition: each.offset for each in answered if each.offset >= 0}
+
+    def _consumer(self, group="sidebus-e2e-observer"):
+        """It joins no group: it only reads, or asks."""
+        return Consumer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "group.id": group,
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "fetch.wait.max.ms": 10,
+                "log_level": 0,
+            }
+        )
+
+
+def _ask(consumer, partitions):
+    """The committed positions; None while a coordinator that has just started loads them."""
+    try:
+        return consumer.committed(partitions, timeout=20)
+    except KafkaException as error:
+        if error.args[0].code() not in (KafkaError.NOT_COORDINATOR, COORDINATOR_LOADS):
+            raise
+        return None
