@@ -108,7 +108,7 @@ def test_a_gateway_killed_while_it_publishes_loses_nothing_that_it_acknowledged(
     def work(worker):
         for n in range(10_000):
             event = Event(TYPE, bytes(500), id=f"{worker}-{n}", key=f"{worker}")
-            (result,) = bus.publish_many([event], timeout=10, retry=False)
+            (result,) = bus.publish_many([event], timeout=3, retry=False)
             outcomes[event.id] = result.error.outcome.value if result.error else "ok"
             if result.error:
                 return

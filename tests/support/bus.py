@@ -68,6 +68,14 @@ class Bus:
     def publish_stream(self, requests):
         return self._publish_stream(requests)
 
+    def call(self, method):
+        """Calls any method with an empty message. The code of the answer."""
+        try:
+            self._channel.unary_unary(method)(b"", timeout=10)
+        except grpc.RpcError as error:
+            return error.code()
+        return grpc.StatusCode.OK
+
     def describe(self, *event_types):
         return self._describe(api.DescribeRequest(event_types=event_types), timeout=10)
 

@@ -62,6 +62,11 @@ class Cluster:
             answered = eventually(lambda: _ask(consumer, asked), "a coordinator")
         return {each.partition: each.offset for each in answered if each.offset >= 0}
 
+    def members(self, group):
+        """How many members a group has."""
+        (described,) = self._admin.describe_consumer_groups([group]).values()
+        return len(described.result(20).members)
+
     def _consumer(self, group="sidebus-e2e-observer"):
         """It joins no group: it only reads, or asks."""
         return Consumer(
