@@ -35,6 +35,19 @@ def test_connecting_needs_a_running_loop(gateway):
         sidebus.aio.connect(gateway.endpoint)
 
 
+def test_a_closed_bus_says_so(gateway):
+    async def work():
+        bus = sidebus.aio.connect(gateway.endpoint)
+        await bus.close()
+
+        with pytest.raises(sidebus.ClosedError):
+            await bus.publish("t", b"")
+        with pytest.raises(sidebus.ClosedError):
+            bus.subscribe("t", group="g")
+
+    run(work())
+
+
 def test_a_run_that_is_cancelled_returns_its_deliveries_without_an_attempt(gateway):
     async def work():
         async with sidebus.aio.connect(gateway.endpoint) as bus:
