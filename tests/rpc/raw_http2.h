@@ -43,11 +43,11 @@ class RawHttp2 {
 
   bool connected() const { return connected_; }
 
-  // False when the other side has hung up, or takes nothing more for ten seconds.
+  // False when the other side has hung up, or takes nothing more for half a second.
   bool Send(std::string_view bytes) {
     while (!bytes.empty()) {
       pollfd writable{socket_.get(), POLLOUT, 0};
-      if (poll(&writable, 1, kPatienceMs) != 1) return false;
+      if (poll(&writable, 1, kPatienceMs / 20) != 1) return false;
       const ssize_t sent =
           send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
       if (sent < 0) return false;

@@ -58,8 +58,8 @@ TEST(PrintableTest, NothingThatATerminalObeysGetsThrough) {
 }
 
 TEST(JsonStringTest, AnyBytesBecomeValidJson) {
-  for (const std::string text : {std::string("a\"b\\c\n\x01"), std::string("\xc3\xa9"),
-                                 std::string("\xff"), std::string("\0", 1), std::string()}) {
+  for (const std::string& text : {std::string("a\"b\\c\n\x01"), std::string("\xc3\xa9"),
+                                  std::string("\xff"), std::string("\0", 1), std::string()}) {
     EXPECT_TRUE(nlohmann::json::accept(JsonString(text))) << JsonString(text);
   }
   EXPECT_EQ(nlohmann::json::parse(JsonString("a\"b\\\n")).get<std::string>(), "a\"b\\\n");
