@@ -89,7 +89,16 @@ std::string Describe(const google::rpc::Status& status) {
                      more, more.empty() ? "" : ")");
 }
 
-std::string Describe(const grpc::Status& status) { return Describe(ToProto(status)); }
+std::string Describe(const grpc::Status& status) {
+  const google::rpc::Status proto = ToProto(status);
+  std::string text = Describe(proto);
+  if (status.error_code() == grpc::StatusCode::UNAVAILABLE && ReasonOf(proto).empty()) {
+    text +=
+        "; no gateway answers there: start one with `sidebus serve`, or say where it is with "
+        "--endpoint or SIDEBUS_ENDPOINT";
+  }
+  return text;
+}
 
 std::string Printable(std::string_view bytes) {
   std::string out;

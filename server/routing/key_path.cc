@@ -168,20 +168,11 @@ absl::StatusOr<std::string> Text(dom::element value, const std::string& path) {
 
 }  // namespace
 
-absl::StatusOr<KeyPath> KeyPath::Parse(std::string_view dotted) {
-  KeyPath path;
-  path.text_ = dotted;
+KeyPath::KeyPath(std::string_view dotted) : text_(dotted) {
   while (true) {
     const std::size_t dot = dotted.find('.');
-    const std::string_view part = dotted.substr(0, dot);
-    if (part.empty()) {
-      return absl::InvalidArgumentError(
-          fmt::format("event_key_field \"{}\" is no path: write member names with one dot between "
-                      "them, for example order.customer.id",
-                      path.text_));
-    }
-    path.parts_.emplace_back(part);
-    if (dot == std::string_view::npos) return path;
+    parts_.emplace_back(dotted.substr(0, dot));
+    if (dot == std::string_view::npos) return;
     dotted.remove_prefix(dot + 1);
   }
 }

@@ -40,11 +40,18 @@ TEST(DescribeTest, UnpacksTheDetailsOfACall) {
 }
 
 TEST(DescribeTest, AStatusWithoutDetailsHasItsNumber) {
-  const grpc::Status status(grpc::UNAVAILABLE, "gone\n\x1b[31m");
+  const grpc::Status status(grpc::ABORTED, "gone\n\x1b[31m");
 
-  EXPECT_EQ(Describe(status), "gRPC status 14: gone\\n\\x1b[31m");
+  EXPECT_EQ(Describe(status), "gRPC status 10: gone\\n\\x1b[31m");
   EXPECT_FALSE(SaysRetry(status));
   EXPECT_EQ(ReasonOf(google::rpc::Status()), "");
+}
+
+TEST(DescribeTest, WhereNoGatewayAnswersItSaysHowToReachOne) {
+  const std::string text = Describe(grpc::Status(grpc::UNAVAILABLE, "connection refused"));
+
+  EXPECT_THAT(text, ::testing::HasSubstr("connection refused"));
+  EXPECT_THAT(text, ::testing::HasSubstr("--endpoint or SIDEBUS_ENDPOINT"));
 }
 
 TEST(PrintableTest, NothingThatATerminalObeysGetsThrough) {
