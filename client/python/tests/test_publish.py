@@ -3,7 +3,7 @@ import threading
 import grpc
 import pytest
 import sidebus
-from fake_gateway import FakeGateway, rich_status, written
+from fake_gateway import PATIENCE, FakeGateway, rich_status, written
 from google.rpc import status_pb2
 from sidebus.v1 import event_bus_pb2 as pb
 from sidebus.v1 import event_pb2
@@ -102,9 +102,10 @@ def test_a_partial_outcome_says_where_the_event_is_and_is_not_sent_again(bus, ga
 def test_no_answer_within_the_timeout_is_unknown(bus, gateway):
     answer_now = threading.Event()
     gateway.script(lambda request: answer_now.wait(20) and written(request))
+    bus.wait_ready(PATIENCE)
 
     with pytest.raises(sidebus.PublishError) as raised:
-        bus.publish("order.created", b"", timeout=0.2)
+        bus.publish("order.created", b"", timeout=0.4)
     answer_now.set()
 
     assert raised.value.outcome is sidebus.Outcome.UNKNOWN
@@ -128,7 +129,7 @@ def test_a_gateway_that_is_not_there_has_written_nothing(connect, tmp_path):
     bus = connect(f"unix:{tmp_path}/none")
 
     with pytest.raises(sidebus.PublishError) as raised:
-        bus.publish("order.created", b"", timeout=0.1)
+        bus.publish("order.created", b"", timeout=0.5)
 
     assert raised.value.outcome is sidebus.Outcome.NOT_WRITTEN
     assert raised.value.code is grpc.StatusCode.UNAVAILABLE
