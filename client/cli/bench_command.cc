@@ -29,7 +29,7 @@ void AddBenchPublish(CLI::App& bench, int& exit_code) {
   CLI::App* publish = bench.add_subcommand("publish", "Publish as fast as the gateway answers");
   auto options = std::make_shared<BenchPublishOptions>();
   auto output = std::make_shared<std::string>("text");
-  publish->add_option("--type", options->type, "Event type")->required();
+  publish->add_option("type", options->type, "Event type")->required();
   publish->add_option("--mode", options->mode, "stream, unary or bulk")
       ->check(CLI::IsMember({"stream", "unary", "bulk"}))
       ->capture_default_str();
@@ -49,8 +49,7 @@ void AddBenchPublish(CLI::App& bench, int& exit_code) {
   publish->add_option("--output", *output, "text or json")->check(CLI::IsMember({"text", "json"}));
   publish->add_option("--endpoint", options->endpoint, kEndpointHelp);
   publish->footer(
-      "Example:\n  sidebus bench publish --type order.created --mode stream --batch 100 --seconds "
-      "5");
+      "Example:\n  sidebus bench publish order.created --mode stream --batch 100 --seconds 5");
   publish->callback(
       [options, output, &exit_code] { exit_code = Tell(BenchPublish(*options), *output); });
 }
@@ -59,7 +58,7 @@ void AddBenchSubscribe(CLI::App& bench, int& exit_code) {
   CLI::App* subscribe = bench.add_subcommand("subscribe", "Receive and ack as fast as it goes");
   auto options = std::make_shared<BenchSubscribeOptions>();
   auto output = std::make_shared<std::string>("text");
-  subscribe->add_option("--type", options->type, "Event type")->required();
+  subscribe->add_option("type", options->type, "Event type")->required();
   subscribe->add_option("--group", options->group, "Consumer group")->required();
   subscribe->add_option("--events", options->events, "End after so many events");
   subscribe->add_option("--seconds", options->seconds, "End after so long")->capture_default_str();
@@ -71,7 +70,7 @@ void AddBenchSubscribe(CLI::App& bench, int& exit_code) {
       ->check(CLI::IsMember({"text", "json"}));
   subscribe->add_option("--endpoint", options->endpoint, kEndpointHelp);
   subscribe->footer(
-      "Example:\n  sidebus bench subscribe --type order.created --group bench --events 100000");
+      "Example:\n  sidebus bench subscribe order.created --group bench --events 100000");
   subscribe->callback(
       [options, output, &exit_code] { exit_code = Tell(BenchSubscribe(*options), *output); });
 }

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from processes import EVENT_TYPE, SIDEBUS, EmptyServer, Gateway, client, direct, make_topic
 
 ROUNDS = 3
-STREAM_EVENTS = 300_000
-UNARY_EVENTS = 50_000
-LATENCY_EVENTS = 3_000
+SECONDS = 4  # of each measurement, after a second of warm-up
+STREAM_EVENTS = 400_000  # of those that count events
+LATENCY_EVENTS = 4_000
 
 
 @dataclass
@@ -40,7 +40,7 @@ def rounds(*measure):
 
 
 def rate_and_cpu(result):
-    cpu = result.get("server_cpu_us_per_event") or result["cpu_us_per_event"]
+    cpu = result.get("gateway_cpu_us_per_event") or result["cpu_us_per_event"]
     return {"rate": result["events_per_second"], "cpu": cpu}
 
 
@@ -53,17 +53,28 @@ def calling(figures, run, *args, **load):
     return lambda: figures(run(*args, **load))
 
 
+def publishing(figures, server, **load):
+    """A measurement for rounds(): figures of `sidebus bench publish`."""
+    return calling(figures, client, "publish", server, seconds=SECONDS, warmup=1, keys=0, **load)
+
+
 def stream(kafka):
     """PublishStream against librdkafka used directly."""
     for size in (512, 1024):
         for batch in (100, 500):
-            load = {"size": size, "count": STREAM_EVENTS}
             with Gateway(kafka) as gateway:
                 ours, theirs = rounds(
+                    publishing(rate_and_cpu, gateway, mode="stream", batch=batch, size=size),
                     calling(
-                        rate_and_cpu, client, "publish", gateway, mode="stream", batch=batch, **load
+                        rate_and_cpu,
+                        direct,
+                        "produce",
+                        kafka,
+                        gateway.topic,
+                        linger=5,
+                        size=size,
+                        count=STREAM_EVENTS,
                     ),
-                    calling(rate_and_cpu, direct, "produce", kafka, gateway.topic, linger=5, **load),
                 )
             what = f"PublishStream, batches of {batch}, {size} B"
             yield Row(what, ours["rate"], theirs["rate"], "events/s", "≥ 50 %, aim 80 %")
@@ -76,7 +87,7 @@ def embedded(_):
     with Gateway(None) as gateway:
         broker = gateway.bootstrap
         ours, theirs = rounds(
-            calling(rate_and_cpu, client, "publish", gateway, mode="stream", batch=100, **load),
+            publishing(rate_and_cpu, gateway, mode="stream", batch=100, size=512),
             calling(rate_and_cpu, direct, "produce", broker, gateway.topic, linger=5, **load),
         )
     what = "PublishStream, batches of 100, 512 B, embedded broker"
@@ -85,20 +96,21 @@ def embedded(_):
 
 def unary(kafka):
     """Publish with one event a call: against an empty server, and against one produce at a time."""
-    busy = {"mode": "unary", "concurrency": 128, "size": 1024, "count": UNARY_EVENTS}
+    busy = {"mode": "unary", "in_flight": 128, "size": 1024}
     alone = {"size": 1024, "count": LATENCY_EVENTS}
     with Gateway(kafka) as gateway, EmptyServer() as empty:
         ours, theirs = rounds(
-            calling(rate_and_cpu, client, "publish", gateway, **busy),
-            calling(rate_and_cpu, client, "publish", empty, **busy),
+            publishing(rate_and_cpu, gateway, **busy), publishing(rate_and_cpu, empty, **busy)
         )
         what = "Publish unary, 128 in flight, 1 KiB"
         yield Row(what, ours["cpu"], theirs["cpu"], "µs CPU/event", "≤ 1.3×, aim 0.9×")
         yield Row(what, ours["rate"], theirs["rate"], "events/s", "")
 
         ours, theirs = rounds(
-            calling(latency, client, "publish", gateway, mode="unary", concurrency=1, **alone),
-            calling(latency, direct, "produce", kafka, gateway.topic, in_flight=1, linger=0, **alone),
+            publishing(latency, gateway, mode="unary", in_flight=1, size=1024),
+            calling(
+                latency, direct, "produce", kafka, gateway.topic, in_flight=1, linger=0, **alone
+            ),
         )
         what = "Publish unary, one at a time, 1 KiB"
         yield Row(f"{what}, p50", ours["p50"], theirs["p50"], "µs", "≤ +200, aim +100", added=True)
@@ -107,11 +119,10 @@ def unary(kafka):
 
 def bulk(kafka):
     """Publish with 100 events a call, against an empty server."""
-    load = {"mode": "unary", "concurrency": 8, "batch": 100, "size": 1024, "count": STREAM_EVENTS}
+    load = {"mode": "bulk", "in_flight": 8, "batch": 100, "size": 1024}
     with Gateway(kafka) as gateway, EmptyServer() as empty:
         ours, theirs = rounds(
-            calling(rate_and_cpu, client, "publish", gateway, **load),
-            calling(rate_and_cpu, client, "publish", empty, **load),
+            publishing(rate_and_cpu, gateway, **load), publishing(rate_and_cpu, empty, **load)
         )
     what = "Publish, 100 events a call, 8 in flight, 1 KiB"
     yield Row(what, ours["cpu"], theirs["cpu"], "µs CPU/event", "")
@@ -126,7 +137,7 @@ def subscribe(kafka):
     groups = (f"bench-{number}" for number in range(1_000))
 
     def ours():
-        read = client("subscribe", gateway, group=next(groups), count=STREAM_EVENTS)
+        read = client("subscribe", gateway, group=next(groups), events=STREAM_EVENTS)
         return rate_and_cpu(read)
 
     def theirs():
@@ -150,9 +161,9 @@ def memory(kafka):
         time.sleep(seconds)
         idle = (gateway.cpu_seconds() - before) / seconds * 100
         yield Row("Idle, CPU of one processor", idle, None, "%", "< 1")
-        client("publish", gateway, mode="stream", batch=500, size=1024, count=STREAM_EVENTS)
-        client("publish", gateway, mode="unary", concurrency=128, size=1024, count=UNARY_EVENTS)
-        client("subscribe", gateway, group=f"bench-{time.time_ns()}", count=STREAM_EVENTS)
+        client("publish", gateway, mode="stream", batch=500, size=1024, seconds=SECONDS)
+        client("publish", gateway, mode="unary", in_flight=128, size=1024, seconds=SECONDS)
+        client("subscribe", gateway, group=f"bench-{time.time_ns()}", events=STREAM_EVENTS)
         yield Row("Under load, most resident memory", gateway.memory_mib("VmHWM"), None, "MiB", "")
 
 
@@ -182,7 +193,7 @@ def newcomer(_):
         return {"ms": (time.monotonic() - began) * 1000}
 
     with Gateway(None) as gateway:
-        client("publish", gateway, mode="unary", concurrency=1, size=512, count=10)
+        client("publish", gateway, mode="unary", in_flight=1, size=512, seconds=0.5, warmup=0)
         (ours,) = rounds(first_event)
     yield Row("First event of a new group, embedded", ours["ms"], None, "ms", "≤ 1000, aim 300")
 

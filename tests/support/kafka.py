@@ -1,0 +1,379 @@
+"""A real Kafka for tests: one broker of Apache Kafka from Maven Central, on 127.0.0.1.
+
+    python3 tests/support/kafka.py run [--version V] [--env NAME] [--with-39] -- COMMAND...
+
+runs COMMAND with the broker's host:port in SIDEBUS_TEST_KAFKA (and that of a second, older broker
+in SIDEBUS_TEST_KAFKA_39), stops the broker whatever happens, and ends with COMMAND's exit code.
+
+Needs a Java runtime (11 or newer; 17 for Kafka 4) and, the first time, Maven: the jars are kept in
+$SIDEBUS_CACHE (~/.cache/sidebus). Nothing but Python's standard library is used here.
+"""
+
+import argparse
+import base64
+import contextlib
+import fcntl
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+VERSION = "4.4.0"
+VERSION_39 = "3.9.1"
+
+POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
+<modelVersion>4.0.0</modelVersion>
+<groupId>sidebus.tests</groupId><artifactId>kafka</artifactId><version>1</version>
+<packaging>pom</packaging>
+<dependencies>{}</dependencies>
+</project>
+"""
+DEPENDENCY = (
+    "<dependency><groupId>{}</groupId><artifactId>{}</artifactId><version>{}</version></dependency>"
+)
+
+# Kafka's archive has a binding for its log lines, its artefacts on Maven Central have none.
+LOG4J2 = """rootLogger.level=info
+rootLogger.appenderRef.out.ref=out
+appender.out.type=Console
+appender.out.name=out
+appender.out.layout.type=PatternLayout
+appender.out.layout.pattern=[%d] %p %m (%c)%n
+"""
+RELOAD4J = """log4j.rootLogger=INFO, out
+log4j.appender.out=org.apache.log4j.ConsoleAppender
+log4j.appender.out.layout=org.apache.log4j.PatternLayout
+log4j.appender.out.layout.ConversionPattern=[%d] %p %m (%c)%n
+"""
+
+JVM = [
+    "-Xmx384m",
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+PerfDisableSharedMem",
+    "-Xshare:auto",
+    "-Djava.awt.headless=true",
+]
+
+
+class KafkaError(Exception):
+    pass
+
+
+# --- fetching -------------------------------------------------------------------------------------
+
+
+def need(command, package):
+    if shutil.which(command) is None:
+        raise KafkaError(
+            f"a real Kafka for the tests needs `{command}`, which is not installed "
+            f"(Debian: apt-get install --no-install-recommends {package})"
+        )
+
+
+def jars(version):
+    """The folder with the jars of that version; fetches them if it is the first time."""
+    cache = Path(os.environ.get("SIDEBUS_CACHE") or Path.home() / ".cache/sidebus")
+    cache.mkdir(parents=True, exist_ok=True)
+    folder = cache / f"kafka-jars-{version}"
+    with open(cache / f"kafka-jars-{version}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another test run may be fetching
+        if not folder.is_dir():
+            need("mvn", "maven")
+            partial = folder.with_suffix(".partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            fetch(version, partial)
+            partial.rename(folder)
+    return folder
+
+
+def fetch(version, folder, attempts=3):
+    wanted = [("org.apache.kafka", "kafka_2.13", version)]
+    if version.startswith("3."):
+        wanted += [("org.slf4j", "slf4j-reload4j", "1.7.36")]
+    else:
+        wanted += [
+            ("org.apache.logging.log4j", artefact, "2.25.5")
+            for artefact in ("log4j-slf4j-impl", "log4j-core")
+        ]
+    folder.mkdir()
+    pom = folder / "pom.xml"
+    pom.write_text(POM.format("".join(DEPENDENCY.format(*one) for one in wanted)))
+    command = ["mvn", "--quiet", "--batch-mode", "--file", str(pom)]
+    command += ["dependency:copy-dependencies", "-DincludeScope=runtime"]
+    command += [f"-DoutputDirectory={folder}"]
+    say(f"fetching Apache Kafka {version} from Maven Central, once (about 45 MB)")
+    for attempt in range(1, attempts + 1):
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+        if done.returncode == 0:
+            return
+        if attempt < attempts:
+            say(f"Maven failed (attempt {attempt} of {attempts}), trying again")
+            time.sleep(2**attempt)
+    raise KafkaError(
+        f"Maven could not fetch org.apache.kafka:kafka_2.13:{version} in {attempts} attempts; is "
+        f"Maven Central, or the mirror in Maven's settings.xml, within reach?\n"
+        f"{done.stdout[-3000:]}"
+    )
+
+
+def say(text):
+    print(f"kafka.py: {text}", file=sys.stderr, flush=True)
+
+
+# --- ports ----------------------------------------------------------------------------------------
+
+
+def free_ports(count):
+    """Ports that nobody listens on, and that no outgoing connection will be given.
+
+    So a broker that was killed finds its port again.
+    """
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    candidates = range(10_000, first if first > 12_000 else 65_536)
+    found = []
+    while len(found) < count:
+        port = random.choice(candidates)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if port not in found:
+                found.append(port)
+    return found
+
+
+def opens(port):
+    with contextlib.suppress(OSError):
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        return True
+    return False
+
+
+# --- the broker -----------------------------------------------------------------------------------
+
+
+class Kafka:
+    """One broker, its own controller, on one port for its life.
+
+    `stop` or `kill`, then `start`: the same port and the same data. `close` (or the end of the
+    `with`) ends it and deletes its data. It dies with the thread that started it, too.
+    """
+
+    def __init__(self, version=VERSION, properties=None):
+        need("java", "openjdk-17-jre-headless")
+        self.version = version
+        self._jars = jars(version)
+        self._more_properties = properties or {}
+        self._folder = Path(tempfile.mkdtemp(prefix="sidebus-kafka-"))
+        self._log = self._folder / "server.log"
+        self._process = None
+        self._known = False  # whether anybody may rely on the port
+        self._choose_ports()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    @property
+    def address(self):
+        """host:port for clients. Once somebody was told, it stays."""
+        self._known = True
+        return f"127.0.0.1:{self._port}"
+
+    @property
+    def running(self):
+        return self._process is not None and self._process.poll() is None
+
+    def start(self, seconds=90):
+        """Returns when the broker serves clients."""
+        deadline = time.monotonic() + seconds
+        if not (self._folder / "data/meta.properties").exists():
+            self._format()
+        while not self._start_once(deadline):
+            if not self._known:
+                self._choose_ports()
+        return self
+
+    def stop(self, seconds=30):
+        """SIGTERM, as an operator would; SIGKILL if it takes too long."""
+        if self.running:
+            self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(seconds)
+        self.kill()
+
+    def kill(self):
+        """SIGKILL. Returns when it is gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def restart(self):
+        self.stop()
+        return self.start()
+
+    def close(self):
+        self.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def tail(self, size=4000):
+        """The end of its log."""
+        if not self._log.exists():
+            return ""
+        return f"end of Kafka's log:\n{self._log.read_bytes()[-size:].decode(errors='replace')}"
+
+    def _choose_ports(self):
+        self._port, controller = free_ports(2)
+        client = f"127.0.0.1:{self._port}"
+        properties = {
+            "process.roles": "broker,controller",
+            "node.id": 1,
+            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+            "controller.listener.names": "CONTROLLER",
+            "inter.broker.listener.name": "PLAINTEXT",
+            "listeners": f"PLAINTEXT://{client},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": f"PLAINTEXT://{client}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "log.dirs": self._folder / "data",
+            "auto.create.topics.enable": "false",
+            "num.partitions": 3,
+            "default.replication.factor": 1,
+            "offsets.topic.replication.factor": 1,
+            "offsets.topic.num.partitions": 3,
+            "transaction.state.log.replication.factor": 1,
+            "transaction.state.log.min.isr": 1,
+            "transaction.state.log.num.partitions": 3,
+            "share.coordinator.state.topic.replication.factor": 1,
+            "share.coordinator.state.topic.min.isr": 1,
+            "group.initial.rebalance.delay.ms": 0,
+            "group.min.session.timeout.ms": 1000,
+            "broker.session.timeout.ms": 4000,  # after SIGKILL, a start waits for it
+            "broker.heartbeat.interval.ms": 500,
+            "num.network.threads": 2,
+            "num.io.threads": 4,
+            "background.threads": 2,
+            "log.cleaner.dedupe.buffer.size": 2 * 1024 * 1024,
+            "log.segment.bytes": 64 * 1024 * 1024,
+        } | self._more_properties
+        self._properties = self._folder / "server.properties"
+        self._properties.write_text("".join(f"{k}={v}\n" for k, v in properties.items()))
+
+    def _java(self, *arguments):
+        if self.version.startswith("3."):
+            logging, text, option = "log4j.properties", RELOAD4J, "log4j.configuration"
+        else:
+            logging, text, option = "log4j2.properties", LOG4J2, "log4j2.configurationFile"
+        (self._folder / logging).write_text(text)
+        option = f"-D{option}=file:{self._folder / logging}"
+        return ["java", *JVM, "-cp", f"{self._jars}/*", option, *map(str, arguments)]
+
+    def _format(self):
+        cluster = base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
+        command = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", self._properties]
+        done = subprocess.run(self._java(*command), capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise KafkaError(f"formatting Kafka's data failed:\n{done.stdout}{done.stderr}")
+
+    def _start_once(self, deadline):
+        # In a session of its own: Ctrl-C is for the tests, which then end the broker.
+        command = ["setpriv", "--pdeathsig", "KILL", *self._java("kafka.Kafka", self._properties)]
+        with open(self._log, "ab") as log:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        while self.running:
+            if opens(self._port):  # it opens only when the broker is ready to serve
+                return True
+            if time.monotonic() > deadline:
+                self.kill()
+                raise KafkaError(f"Kafka {self.version} did not start in time\n{self.tail()}")
+            time.sleep(0.05)
+        code = self._process.wait()
+        if "Address already in use" in self.tail(20_000) and time.monotonic() < deadline:
+            return False
+        raise KafkaError(f"Kafka {self.version} ended with {code}\n{self.tail()}")
+
+
+# --- running a command beside it ------------------------------------------------------------------
+
+
+def run(wanted, command):
+    """Runs the command; `wanted` is {variable: version}. Returns its exit code."""
+
+    def interrupted(number, _):
+        raise KafkaInterrupted(number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, interrupted)
+    environment = dict(os.environ)
+    child = None
+    with contextlib.ExitStack() as stack:
+        try:
+            brokers = {name: stack.enter_context(Kafka(v)) for name, v in wanted.items()}
+            for name, broker in brokers.items():
+                environment[name] = broker.start().address
+            child = subprocess.Popen(command, env=environment)
+            return as_exit_code(child.wait())
+        except KafkaInterrupted as interruption:
+            return end(child, interruption.number)
+
+
+class KafkaInterrupted(Exception):
+    def __init__(self, number):
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+def end(child, number):
+    """Ends the command as we were asked to end, before the broker goes away."""
+    for one in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(one, signal.SIG_IGN)
+    if child is not None:
+        # A terminal gives its Ctrl-C to the command, too; once is enough.
+        if number != signal.SIGINT or not sys.stdin.isatty():
+            child.send_signal(number)
+        try:
+            child.wait(30)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+    return 128 + number
+
+
+def as_exit_code(status):
+    return status if status >= 0 else 128 - status
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    verb = parser.add_subparsers(dest="verb", required=True).add_parser("run")
+    verb.add_argument("--version", default=VERSION, help=f"of Kafka (default: {VERSION})")
+    verb.add_argument("--env", default="SIDEBUS_TEST_KAFKA", help="the variable with its address")
+    verb.add_argument("--with-39", action="store_true", help=f"start Kafka {VERSION_39}, too")
+    verb.add_argument("command", nargs="+", metavar="COMMAND")
+    options = parser.parse_args()
+    wanted = {options.env: options.version}
+    if options.with_39:
+        wanted["SIDEBUS_TEST_KAFKA_39"] = VERSION_39
+    try:
+        return run(wanted, options.command)
+    except (KafkaError, FileNotFoundError) as error:
+        say(error)
+        return 127 if isinstance(error, FileNotFoundError) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
