@@ -1,5 +1,7 @@
 #include "server/broker/memory/memory_broker.h"
 
+#include <algorithm>
+
 #include "server/base/check.h"
 #include "server/broker/memory/memory_cluster.h"
 #include "server/broker/memory/memory_consumer.h"
@@ -32,6 +34,13 @@ void MemoryBroker::CreateTopic(const std::string& topic, int partitions) {
   MutexLock lock(cluster_->mu);
   cluster_->topics.try_emplace(topic, static_cast<std::size_t>(partitions));
   ++cluster_->readiness_changes;
+  cluster_->Changed();
+}
+
+void MemoryBroker::AddPartitions(const std::string& topic, int partitions) {
+  MutexLock lock(cluster_->mu);
+  auto& logs = cluster_->topics.at(topic);
+  logs.resize(std::max(logs.size(), static_cast<std::size_t>(partitions)));
   cluster_->Changed();
 }
 

@@ -172,7 +172,8 @@ std::int64_t MemoryConsumer::StartOf(const std::string& topic, std::size_t parti
     case StartPosition::At::kPositions:
       for (const Position& position : start.positions) {
         if (position.topic == topic && position.partition == static_cast<std::int32_t>(partition)) {
-          return std::min(position.offset, end);
+          // Beyond the end: the log was truncated.
+          return position.offset > end ? 0 : position.offset;
         }
       }
       return end;
