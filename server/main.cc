@@ -1,4 +1,7 @@
+#include <cstdio>
 #include <cstdlib>
+#include <exception>
+#include <string>
 
 #include "CLI/App.hpp"
 #include "CLI/Config.hpp"
@@ -15,6 +18,12 @@ sidebus::Environment ConfigEnvironment() {
     if (const char* value = std::getenv(name); value != nullptr) environment[name] = value;
   }
   return environment;
+}
+
+// CLI11 says only that a verb is missing. Empty when it is not that.
+std::string UnknownVerb(const CLI::App& app, int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-' || app.get_subcommand_no_throw(argv[1]) != nullptr) return "";
+  return argv[1];
 }
 
 }  // namespace
@@ -37,7 +46,15 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    if (const std::string verb = UnknownVerb(app, argc, argv); !verb.empty()) {
+      std::fprintf(stderr, "sidebus: there is no verb \"%s\"; `sidebus --help` lists them\n",
+                   verb.c_str());
+      return 2;
+    }
+    return app.exit(error) == 0 ? 0 : sidebus::UsageExitCode(app);
+  } catch (const std::exception& error) {  // memory, or standard output cannot be written
+    std::fprintf(stderr, "sidebus: %s\n", error.what());
+    return 1;
   }
   return exit_code;
 }

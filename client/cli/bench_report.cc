@@ -6,6 +6,7 @@
 #include <iterator>
 #include <sstream>
 
+#include "client/cli/output.h"
 #include "fmt/format.h"
 
 namespace sidebus::cli {
@@ -13,6 +14,11 @@ namespace {
 
 double Micros(const LatencyHistogram& latency, double percent) {
   return static_cast<double>(latency.Percentile(percent).count()) / 1000.0;
+}
+
+// Of a run without events too.
+double PerSecond(std::uint64_t amount, double seconds) {
+  return seconds > 0 ? static_cast<double>(amount) / seconds : 0;
 }
 
 constexpr double kPercentiles[] = {50, 90, 99, 99.9, 100};
@@ -39,9 +45,9 @@ std::optional<ProcessUsage> UsageOf(int pid) {
 
 std::string BenchReport::ToText() const {
   const double seconds = took.count();
-  std::string text = fmt::format("{}: {} events in {:.2f} s: {:.0f} events/s, {:.1f} MB/s\n", what,
-                                 events, seconds, static_cast<double>(events) / seconds,
-                                 static_cast<double>(bytes) / seconds / 1e6);
+  std::string text =
+      fmt::format("{}: {} events in {:.2f} s: {:.0f} events/s, {:.1f} MB/s\n", what, events,
+                  seconds, PerSecond(events, seconds), PerSecond(bytes, seconds) / 1e6);
   text += "latency us:";
   for (const double percent : kPercentiles) {
     text += fmt::format("  p{} {:.0f}", percent, Micros(latency, percent));
@@ -61,7 +67,7 @@ std::string BenchReport::ToJson() const {
   const double seconds = took.count();
   std::string json = fmt::format(
       R"({{"what":"{}","events":{},"bytes":{},"seconds":{:.3f},"events_per_second":{:.1f})", what,
-      events, bytes, seconds, static_cast<double>(events) / seconds);
+      events, bytes, seconds, PerSecond(events, seconds));
   json += R"(,"latency_us":{)";
   for (const double percent : kPercentiles) {
     json += fmt::format(R"({}"p{}":{:.1f})", percent == 50 ? "" : ",", percent,
@@ -77,7 +83,7 @@ std::string BenchReport::ToJson() const {
   json += R"(,"errors":{)";
   bool first = true;
   for (const auto& [reason, count] : errors) {
-    json += fmt::format(R"({}"{}":{})", first ? "" : ",", reason, count);
+    json += fmt::format("{}{}:{}", first ? "" : ",", JsonString(reason), count);
     first = false;
   }
   return json + "}}";

@@ -10,4 +10,9 @@ void AddClientCommands(CLI::App& app, int& exit_code) {
   cli::AddBenchCommand(app, exit_code);
 }
 
+int UsageExitCode(const CLI::App& app) {
+  const auto begun = app.get_subcommands();  // those that the words so far have chosen
+  return !begun.empty() && begun.front()->get_name() == "health" ? 1 : 2;
+}
+
 }  // namespace sidebus

@@ -4,11 +4,14 @@
 
 namespace sidebus {
 
-// Adds the verbs that talk to a gateway: publish, subscribe, describe, health,
-// bench. The verb that was
-// chosen runs while `app` parses and leaves its exit code in `exit_code`, which must live until
+// Adds the verbs that talk to a gateway: publish, subscribe, describe, health, bench. The verb that
+// was chosen runs while `app` parses and leaves its exit code in `exit_code`, which must live until
 // then.
 void AddClientCommands(CLI::App& app, int& exit_code);
+
+// The exit code of wrong usage, after `app` has failed to parse: 2, but 1 for `health`, whose codes
+// are those of grpc_health_probe.
+int UsageExitCode(const CLI::App& app);
 
 namespace cli {
 void AddPublishCommand(CLI::App& app, int& exit_code);

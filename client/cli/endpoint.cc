@@ -31,7 +31,13 @@ absl::StatusOr<std::string> TargetOf(std::string_view endpoint) {
     return fmt::format("unix:{}", path);
   }
   const std::size_t colon = endpoint.rfind(':');
-  if (colon == std::string_view::npos || colon == 0) return Malformed(endpoint, "no port");
+  if (endpoint.find("://") != std::string_view::npos) return Malformed(endpoint, "it has a scheme");
+  if (colon == std::string_view::npos) return Malformed(endpoint, "no port");
+  const std::string_view host = endpoint.substr(0, colon);
+  if (host.empty()) return Malformed(endpoint, "no host");
+  if (host.find(':') != std::string_view::npos && !(host.front() == '[' && host.back() == ']')) {
+    return Malformed(endpoint, "an IPv6 address is written in brackets, as in [::1]:7420");
+  }
   const std::string_view digits = endpoint.substr(colon + 1);
   int port = 0;
   const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), port);
@@ -54,6 +60,9 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::optional<std::
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(-1);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  // People wait for it: a gateway that comes up late is to be seen soon.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
   return grpc::CreateCustomChannel(*target, grpc::InsecureChannelCredentials(), arguments);
 }
 

@@ -6,6 +6,7 @@
 #include "CLI/Config.hpp"
 #include "CLI/Formatter.hpp"
 #include "client/cli/commands.h"
+#include "client/cli/duration.h"
 #include "client/cli/endpoint.h"
 #include "client/cli/output.h"
 #include "fmt/format.h"
@@ -23,7 +24,7 @@ enum HealthExit { kHealthy = 0, kUsage = 1, kNoConnection = 2, kCallFailed = 3, 
 struct HealthFlags {
   std::optional<std::string> endpoint;
   std::string service;
-  double wait = 0;
+  std::chrono::milliseconds wait{0};
   std::string output = "text";
 };
 
@@ -54,15 +55,14 @@ int CheckHealth(const HealthFlags& flags) {
     return kUsage;
   }
   const auto stub = health::Health::NewStub(*channel);
-  const auto end = steady_clock::now() + std::chrono::duration_cast<steady_clock::duration>(
-                                             std::chrono::duration<double>(flags.wait));
+  const auto end = steady_clock::now() + flags.wait;
   Probe probe = Ask(**channel, *stub, flags.service);
   while (probe.exit != kHealthy && steady_clock::now() < end) {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     probe = Ask(**channel, *stub, flags.service);
   }
   if (flags.output == "json") {
-    fmt::print("{{\"status\":\"{}\",\"exit\":{}}}\n", probe.exit == kHealthy ? "SERVING" : "FAILED",
+    fmt::print("{{\"status\":{},\"exit\":{}}}\n", JsonString(probe.text),
                static_cast<int>(probe.exit));
   } else if (probe.exit == kHealthy) {
     fmt::print("{}\n", probe.text);
@@ -76,22 +76,13 @@ int CheckHealth(const HealthFlags& flags) {
 void AddHealthCommand(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("health", "Ask the gateway whether it serves");
   auto flags = std::make_shared<HealthFlags>();
-  auto wait = std::make_shared<std::string>();
   command->add_option("--service", flags->service, "gRPC service (default: the whole gateway)");
   command->add_option_function<std::string>(
       "--wait",
       [flags](const std::string& text) {
-        std::size_t used = 0;
-        double number = -1;
-        try {
-          number = std::stod(text, &used);
-        } catch (const std::exception&) {
-        }
-        const std::string unit = text.substr(used);
-        if (number < 0 || (unit != "s" && unit != "ms" && unit != "m")) {
-          throw CLI::ValidationError("--wait", "write a duration like 30s");
-        }
-        flags->wait = number * (unit == "ms" ? 0.001 : unit == "m" ? 60 : 1);
+        const auto wait = ParseDuration(text);
+        if (!wait) throw CLI::ValidationError("--wait", "write a duration like 30s");
+        flags->wait = *wait;
       },
       "Keep asking until it is healthy, for so long, for example 30s");
   command->add_option("--output", flags->output, "text or json")

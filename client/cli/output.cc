@@ -3,6 +3,7 @@
 #include <google/protobuf/util/json_util.h>
 #include <grpcpp/support/error_details.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "fmt/format.h"
@@ -88,7 +89,16 @@ std::string Describe(const google::rpc::Status& status) {
                      more, more.empty() ? "" : ")");
 }
 
-std::string Describe(const grpc::Status& status) { return Describe(ToProto(status)); }
+std::string Describe(const grpc::Status& status) {
+  const google::rpc::Status proto = ToProto(status);
+  std::string text = Describe(proto);
+  if (status.error_code() == grpc::StatusCode::UNAVAILABLE && ReasonOf(proto).empty()) {
+    text +=
+        "; no gateway answers there: start one with `sidebus serve`, or say where it is with "
+        "--endpoint or SIDEBUS_ENDPOINT";
+  }
+  return text;
+}
 
 std::string Printable(std::string_view bytes) {
   std::string out;
@@ -110,6 +120,25 @@ std::string Printable(std::string_view bytes) {
     rest.remove_prefix(size);
   }
   return out;
+}
+
+std::string JsonString(std::string_view text) {
+  std::string out = "\"";
+  while (!text.empty()) {
+    const std::size_t size = CharacterSize(text);
+    const auto first = static_cast<unsigned char>(text.front());
+    if (size == 0) {
+      out += "\\ufffd";
+    } else if (first == '"' || first == '\\') {
+      out += fmt::format("\\{}", text.front());
+    } else if (first < 0x20 || first == 0x7f) {
+      out += fmt::format("\\u{:04x}", first);
+    } else {
+      out += text.substr(0, size);
+    }
+    text.remove_prefix(std::max<std::size_t>(size, 1));
+  }
+  return out + "\"";
 }
 
 void PrintError(std::string_view verb, std::string_view text) {

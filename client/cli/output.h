@@ -12,8 +12,8 @@ namespace sidebus::cli {
 // A message as one line of JSON, with the field names of the proto.
 std::string ToJson(const google::protobuf::Message& message);
 
-// What went wrong, for people: "EVENT_TYPE_UNKNOWN: message (topic=..., outcome=...; retry after
-// 0.5 s)".
+// What went wrong, for people:
+//   "EVENT_TYPE_UNKNOWN: message (topic=..., outcome=...; retry after 500 ms)"
 std::string Describe(const google::rpc::Status& status);
 std::string Describe(const grpc::Status& status);
 
@@ -26,6 +26,9 @@ bool SaysRetry(const grpc::Status& status);
 // Bytes for a terminal: printable UTF-8 as it is, control characters escaped, anything else in
 // hexadecimal.
 std::string Printable(std::string_view bytes);
+
+// Text as a JSON string, with its quotes.
+std::string JsonString(std::string_view text);
 
 // Prints to standard error: "sidebus VERB: text".
 void PrintError(std::string_view verb, std::string_view text);

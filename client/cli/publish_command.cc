@@ -9,6 +9,7 @@
 #include <optional>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "CLI/Config.hpp"
@@ -56,6 +57,17 @@ bool Split(const std::string& pair, std::string& name, std::string& value) {
   return true;
 }
 
+// CLI11's own lets "nan" pass.
+CLI::Validator Positive() {
+  return CLI::Validator(
+      [](std::string& text) {
+        double number = 0;
+        const bool ok = CLI::detail::lexical_cast(text, number) && number > 0 && number <= 1e6;
+        return ok ? std::string() : text + " is no number from 0 to 1000000";
+      },
+      "NUMBER");
+}
+
 // Publishes batches and prints what became of each event.
 class Publishing {
  public:
@@ -65,6 +77,7 @@ class Publishing {
     auto channel = Connect(flags_.endpoint);
     if (!channel.ok()) return Usage(std::string(channel.status().message()));
     stub_ = v1::EventBus::NewStub(*channel);
+    if (std::string problem = CheckData(); !problem.empty()) return Usage(problem);
     if (std::string problem = FillTemplate(); !problem.empty()) return Usage(problem);
     started_ = std::chrono::steady_clock::now();
     const bool read = flags_.ndjson ? PublishLines() : PublishOne();
@@ -77,6 +90,19 @@ class Publishing {
   int Usage(const std::string& problem) {
     PrintError("publish", problem);
     return 2;
+  }
+
+  // What is wrong with where the data is to come from.
+  std::string CheckData() const {
+    const bool literal = flags_.data && *flags_.data != "-";
+    if (flags_.tombstone && (flags_.data || flags_.file || flags_.ndjson)) {
+      return "--tombstone is an event without data: give none";
+    }
+    if (flags_.ndjson && literal) return "--ndjson reads lines: give -f FILE, or - and a pipe";
+    const bool from_terminal =
+        !flags_.tombstone && !flags_.data && !flags_.file && isatty(STDIN_FILENO) != 0;
+    if (from_terminal) return "no data: give it as an argument, with -f FILE, or - and a pipe";
+    return "";
   }
 
   std::string FillTemplate() {
@@ -161,9 +187,7 @@ class Publishing {
   void PaceTo(double seconds) {
     const auto due = started_ + std::chrono::duration_cast<std::chrono::steady_clock::duration>(
                                     std::chrono::duration<double>(seconds));
-    const auto left = std::chrono::duration_cast<std::chrono::microseconds>(
-        due - std::chrono::steady_clock::now());
-    if (left.count() > 0) usleep(static_cast<useconds_t>(left.count()));
+    std::this_thread::sleep_until(due);
   }
 
   void Send() {
@@ -220,8 +244,11 @@ void AddPublishCommand(CLI::App& app, int& exit_code) {
   CLI::App* publish = app.add_subcommand("publish", "Publish events of a type");
   auto flags = std::make_shared<PublishFlags>();
   publish->add_option("type", flags->type, "Event type")->required();
-  publish->add_option("data", flags->data, "Data of the event; - for standard input");
-  publish->add_option("-f,--file", flags->file, "Read the data from a file; - for standard input");
+  CLI::Option* data =
+      publish->add_option("data", flags->data, "Data of the event; - for standard input");
+  publish->add_option("-f,--file", flags->file, "Read the data from a file; - for standard input")
+      ->type_name("FILE")
+      ->excludes(data);
   publish->add_option("--key", flags->key, "Record key (default: by the route's key field)");
   publish->add_option("--header", flags->headers, "Record header NAME=VALUE; may be repeated");
   publish->add_option("--ext", flags->extensions,
@@ -234,8 +261,10 @@ void AddPublishCommand(CLI::App& app, int& exit_code) {
   publish->add_flag("--ndjson", flags->ndjson, "One event per line of the file or standard input");
   publish->add_flag("--tombstone", flags->tombstone, "No data at all (a Kafka tombstone)");
   publish->add_option("--count", flags->count, "Publish the event so many times");
-  publish->add_option("--rate", flags->rate, "Events per second (default: as fast as they go)");
-  publish->add_option("--timeout", flags->timeout, "Seconds to wait for an answer");
+  publish->add_option("--rate", flags->rate, "Events per second (default: as fast as they go)")
+      ->check(Positive());
+  publish->add_option("--timeout", flags->timeout, "Seconds to wait for an answer")
+      ->check(Positive());
   publish->add_option("--output", flags->output, "text or json")
       ->check(CLI::IsMember({"text", "json"}));
   publish->add_option("--endpoint", flags->endpoint,

@@ -16,6 +16,7 @@
 #include "CLI/Config.hpp"
 #include "CLI/Formatter.hpp"
 #include "client/cli/commands.h"
+#include "client/cli/duration.h"
 #include "client/cli/endpoint.h"
 #include "client/cli/output.h"
 #include "fmt/format.h"
@@ -43,19 +44,6 @@ struct SubscribeFlags {
   std::string lease;
   std::string member;
 };
-
-// "500ms", "5s", "2m"; nullopt for anything else.
-std::optional<std::chrono::milliseconds> ParseDuration(const std::string& text) {
-  std::size_t digits = 0;
-  while (digits < text.size() && text[digits] >= '0' && text[digits] <= '9') ++digits;
-  if (digits == 0 || digits > 9) return std::nullopt;
-  const auto number = std::stoll(text.substr(0, digits));
-  const std::string unit = text.substr(digits);
-  if (unit == "ms") return std::chrono::milliseconds(number);
-  if (unit == "s") return std::chrono::seconds(number);
-  if (unit == "m") return std::chrono::minutes(number);
-  return std::nullopt;
-}
 
 std::atomic<bool> g_stop{false};
 
@@ -159,7 +147,7 @@ class Subscribing {
         v1::SubscribeRequest acks;
         for (const v1::Delivery& delivery : response.deliveries().items()) Take(delivery, acks);
         std::fflush(stdout);
-        if (acks.ack_size() > 0) write(acks);
+        if (acks.ack_size() + acks.nack_size() > 0) write(acks);
       }
       for (const v1::SettleFailure& failure : response.settle_result().failures()) {
         PrintError("subscribe", Describe(failure.error()));
@@ -230,7 +218,7 @@ void AddSubscribeCommand(CLI::App& app, int& exit_code) {
   subscribe->add_option("--ack", flags->ack, "auto, or none to hold everything")
       ->check(CLI::IsMember({"auto", "none"}));
   subscribe->add_option("--max", flags->max, "End after so many events");
-  subscribe->add_option("--format", flags->format, "text, json or data")
+  subscribe->add_option("--format,--output", flags->format, "text, json or data")
       ->check(CLI::IsMember({"text", "json", "data"}));
   subscribe->add_option("--exit-when-idle", flags->exit_when_idle,
                         "End when nothing has come for so long, for example 5s");

@@ -176,6 +176,8 @@ absl::StatusOr<std::unique_ptr<AdminServer>> AdminServer::Start(const Options& o
   }
 }
 
+std::string AdminLibraryVersion() { return mg_version(); }
+
 AdminServer::AdminServer(std::unique_ptr<Impl> impl, std::string address)
     : impl_(std::move(impl)), address_(std::move(address)) {}
 

@@ -35,6 +35,9 @@ class ProbeSource {
   virtual ProbeResult Ready() const = 0;
 };
 
+// civetweb's version, for example "1.15".
+std::string AdminLibraryVersion();
+
 // HTTP for operators: /livez /readyz /startupz, and /metrics unless `probes_only`. GET and HEAD;
 // 404 and 405 for anything else. `?verbose` lists the checks.
 //

@@ -13,6 +13,8 @@ void AddServerCommands(CLI::App& app, const Environment& environment, int& exit_
   // Lives as long as the process: the verb runs while `app` parses.
   static const ConfigCommandContext context{environment, IsKnownProperty, std::cout, std::cerr};
   AddConfigCommand(app, context, exit_code);
+  AddVersionCommand(app, exit_code);
+  AddCompletionCommand(app, exit_code);
 }
 
 }  // namespace sidebus

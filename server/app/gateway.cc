@@ -52,7 +52,7 @@ Gateway::Gateway(const Config& config)
       publish_budget_(ShareMemory(config.limits.memory).publish),
       subscribe_budget_(ShareMemory(config.limits.memory).subscribe),
       publish_metrics_(metrics_),
-      subscribe_metrics_(metrics_) {
+      subscribe_metrics_(metrics_, config.metrics_max_groups) {
   health_ = Health::Make({config.readiness, config.startup_require_broker}, Clock::Real(), timers_);
 }
 
@@ -134,10 +134,11 @@ void Gateway::AddMetrics() {
   metrics_.AddGauge(kLimit, kLimitHelp, publish).Set(static_cast<double>(publish_budget_.limit()));
   metrics_.AddGauge(kLimit, kLimitHelp, subscribe)
       .Set(static_cast<double>(subscribe_budget_.limit()));
-  metrics_.AddGauge("sidebus_event_types", "Event types of the producer config.")
-      .Set(static_cast<double>(router_->event_types().size()));
+  AddConfigMetrics();
+  Gauge draining = metrics_.AddGauge("sidebus_draining", "1 while the gateway stops.");
   metrics_.BeforeSerialize([=, this]() mutable {
     ready.Set(health_->Ready().ok ? 1 : 0);
+    draining.Set(draining_ ? 1 : 0);
     connected.Set(health_->broker_reachable() ? 1 : 0);
     subscriptions_->UpdateMetrics();
     publish_used.Set(static_cast<double>(publish_budget_.used()));
@@ -145,19 +146,44 @@ void Gateway::AddMetrics() {
   });
 }
 
+// Of the configuration that is in force: this version reads it once.
+void Gateway::AddConfigMetrics() {
+  metrics_
+      .AddGauge("sidebus_config_last_reload_successful",
+                "1 if the last load of the configuration was accepted.")
+      .Set(1);
+  metrics_
+      .AddGauge("sidebus_config_last_reload_success_timestamp_seconds",
+                "Time when the configuration in force was loaded.")
+      .Set(std::chrono::duration<double>(Clock::Real().WallNow().time_since_epoch()).count());
+  std::size_t publish = 0;
+  std::size_t subscribe = 0;
+  for (const EventTypeRoutes& type : router_->event_types()) {
+    if (std::ranges::any_of(type.routes, &Route::enabled)) ++publish;
+    if (!type.routes.empty()) ++subscribe;
+  }
+  constexpr std::string_view kName = "sidebus_event_types";
+  constexpr std::string_view kHelp = "Event types of the producer config, by what can be done.";
+  metrics_.AddGauge(kName, kHelp, {{"direction", "publish"}}).Set(static_cast<double>(publish));
+  metrics_.AddGauge(kName, kHelp, {{"direction", "subscribe"}}).Set(static_cast<double>(subscribe));
+}
+
 std::string Gateway::ReadyLine() const {
   const std::string bootstrap = broker_->bootstrap_servers();
-  return fmt::format("sidebus {} is ready: API {}; admin {}; broker {}{}{}; {} event types",
+  const std::size_t types = router_->event_types().size();
+  return fmt::format("sidebus {} is ready: API {}; admin {}; broker {}{}{}; {} event type{}",
                      kVersion, fmt::join(addresses_, ", "), admin_->address(), broker_->kind(),
-                     bootstrap.empty() ? "" : " at ", bootstrap, router_->event_types().size());
+                     bootstrap.empty() ? "" : " at ", bootstrap, types, types == 1 ? "" : "s");
 }
 
 std::size_t Gateway::Stop(Signals& signals) {
+  draining_ = true;
   const SteadyTime end = Clock::Real().Now() + config_.shutdown_grace;
   rpc_->BeginDrain(config_.shutdown_grace, kStopping);
   SettleHeld(signals, end - kFlushTime);
   const std::size_t lost = FlushPublished(signals, end - kAnswerTime);
-  rpc_->Shutdown(std::max(end, Clock::Real().Now() + kAnswerTime));
+  // Every call has its answer now; what is still open are streams whose clients do not let go.
+  rpc_->Shutdown(Clock::Real().Now() + kAnswerTime);
   Log(LogLevel::kInfo, "stopped", {{"unsettled", unsettled_}, {"unflushed", lost}});
   return lost;
 }
@@ -181,7 +207,11 @@ void Gateway::SettleHeld(Signals& signals, SteadyTime until) {
 std::size_t Gateway::FlushPublished(Signals& signals, SteadyTime until) {
   publisher_->Refuse();
   rpc_->SetServing(false);
-  while (!cut_short_ && publisher_->in_flight_events() > 0 && Clock::Real().Now() < until) {
+  // The producer may have events whose calls were answered long ago: fate unknown.
+  const auto pending = [&] {
+    return publisher_->in_flight_events() > 0 || producer_->in_flight() > 0;
+  };
+  while (!cut_short_ && pending() && Clock::Real().Now() < until) {
     const SteadyTime slice = Clock::Real().Now() + milliseconds(20);
     producer_->Flush(std::min(slice, until));
     const SteadyTime wait = producer_->in_flight() > 0 ? Clock::Real().Now() : slice;

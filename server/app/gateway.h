@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -41,16 +42,21 @@ class Gateway {
   // callers were told.
   std::size_t Stop(Signals& signals);
 
+  // Whether a signal cut Stop() short, so that the process should end without further ado.
+  bool cut_short() const { return cut_short_; }
+
  private:
   explicit Gateway(const Config& config);
   absl::Status StartParts();
   void AddMetrics();
+  void AddConfigMetrics();
 
   void SettleHeld(Signals& signals, SteadyTime until);
   std::size_t FlushPublished(Signals& signals, SteadyTime until);
 
   const Config config_;
-  bool cut_short_ = false;  // a second signal came
+  std::atomic<bool> draining_{false};  // read at each scrape
+  bool cut_short_ = false;             // a second signal came
   std::size_t unsettled_ = 0;
   std::vector<std::string> addresses_;
 

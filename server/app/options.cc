@@ -1,6 +1,7 @@
 #include "server/app/options.h"
 
 #include <algorithm>
+#include <random>
 
 #include "server/app/version.h"
 
@@ -12,7 +13,8 @@ Window WindowOf(const WindowConfig& config) { return Window{config.events, confi
 }  // namespace
 
 MemoryShares ShareMemory(std::uint64_t total) {
-  return MemoryShares{total / 100 * 30, total / 100 * 50, total / 100 * 5};
+  // The same arithmetic as CheckConfig(): what it lets pass fits.
+  return MemoryShares{total / 10 * 3, total / 2, total / 20};
 }
 
 PublisherOptions PublisherOptionsOf(const Config& config) {
@@ -38,6 +40,7 @@ SubscribeOptions SubscribeOptionsOf(const Config& config) {
   options.max_streams = config.limits.max_streams;
   options.max_subscriptions = config.limits.max_subscriptions;
   options.max_broadcast_streams = config.limits.max_broadcast_streams;
+  options.jitter_seed = std::random_device()();  // or all gateways would retry in step
   return options;
 }
 

@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <string>
 
@@ -42,7 +43,11 @@ int Serve(const ConfigSources& sources) {
   signals.WaitForSignal();
   const std::size_t lost = (*gateway)->Stop(signals);
   if (lost > 0) std::fprintf(stderr, "sidebus: %zu accepted events could not be flushed\n", lost);
-  return lost > 0 ? kExitUnflushed : 0;
+  const int exit_code = lost > 0 ? kExitUnflushed : 0;
+  // Everybody has their answer. Leaving the groups may take as long as the broker likes.
+  if ((*gateway)->cut_short()) std::_Exit(exit_code);
+  signals.ExitOnNext(exit_code);
+  return exit_code;
 }
 
 }  // namespace

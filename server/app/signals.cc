@@ -23,11 +23,22 @@ void EventFlag::Raise() {
   (void)!write(fd_, &one, sizeof one);  // fails only when it is raised already
 }
 
-Signals::Signals() {
+namespace {
+
+volatile std::sig_atomic_t g_exit_code = 0;
+
+sigset_t OurSignals() {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  return set;
+}
+
+}  // namespace
+
+Signals::Signals() {
+  const sigset_t set = OurSignals();
   SIDEBUS_CHECK(pthread_sigmask(SIG_BLOCK, &set, nullptr) == 0);
   std::signal(SIGPIPE, SIG_IGN);
   fd_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -39,6 +50,15 @@ Signals::~Signals() { close(fd_); }
 void Signals::WaitForSignal() {
   while (WaitUntil(Clock::Real().Now() + std::chrono::hours(24)) != Woken::kSignal) {
   }
+}
+
+void Signals::ExitOnNext(int exit_code) {
+  g_exit_code = exit_code;
+  for (const int signal : {SIGTERM, SIGINT}) {
+    std::signal(signal, [](int) { _exit(static_cast<int>(g_exit_code)); });
+  }
+  const sigset_t set = OurSignals();
+  SIDEBUS_CHECK(pthread_sigmask(SIG_UNBLOCK, &set, nullptr) == 0);
 }
 
 Signals::Woken Signals::WaitUntil(SteadyTime deadline, const EventFlag* flag) {

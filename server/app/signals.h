@@ -43,6 +43,9 @@ class Signals {
   // stays raised. A signal that came before the call counts.
   Woken WaitUntil(SteadyTime deadline, const EventFlag* flag = nullptr);
 
+  // From now on a signal ends the process at once, with this exit code: nobody waits any more.
+  void ExitOnNext(int exit_code);
+
  private:
   int fd_;
 };

@@ -1,5 +1,6 @@
 #include "server/base/log.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -7,6 +8,7 @@
 
 #include "fmt/chrono.h"
 #include "fmt/format.h"
+#include "server/base/utf8.h"
 #include "spdlog/sinks/stdout_sinks.h"
 #include "spdlog/spdlog.h"
 
@@ -32,29 +34,33 @@ spdlog::logger& Logger() {
   return logger;
 }
 
+// What a terminal or a reader of lines may obey, and what is no UTF-8, is escaped.
 void AppendEscaped(std::string& out, std::string_view text) {
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
+  while (!text.empty()) {
+    const std::size_t size = Utf8Length(text);
+    const auto byte = static_cast<unsigned char>(text.front());
+    const bool is_c1 = size == 2 && byte == 0xc2 && static_cast<unsigned char>(text[1]) < 0xa0;
+    if (size == 0) {
+      out += "\\ufffd";
+    } else if (byte == '"' || byte == '\\') {
       out += '\\';
-      out += c;
-    } else if (c == '\n') {
+      out += text.front();
+    } else if (byte == '\n') {
       out += "\\n";
-    } else if (byte < 0x20 || byte == 0x7f) {
-      out += fmt::format("\\u{:04x}", byte);
+    } else if (byte < 0x20 || byte == 0x7f || is_c1) {
+      out += fmt::format("\\u{:04x}", static_cast<unsigned char>(text[size - 1]));
     } else {
-      out += c;
+      out += text.substr(0, size);
     }
+    text.remove_prefix(std::max<std::size_t>(size, 1));
   }
 }
 
 bool NeedsQuotes(std::string_view text) {
-  if (text.empty()) return true;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte <= 0x20 || byte == 0x7f || c == '"' || c == '=' || c == '\\') return true;
-  }
-  return false;
+  return text.empty() || std::any_of(text.begin(), text.end(), [](char c) {
+           const auto byte = static_cast<unsigned char>(c);
+           return byte <= 0x20 || byte >= 0x7f || c == '"' || c == '=' || c == '\\';
+         });
 }
 
 std::string Timestamp() {

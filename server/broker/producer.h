@@ -98,7 +98,8 @@ class Producer {
   virtual bool Flush(SteadyTime deadline) = 0;
 
   // Gives up on everything accepted: reports follow, kNotWritten for what no broker was given and
-  // kUnknown for the rest.
+  // kUnknown for the rest. Does not wait, so a record that is accepted soon after may be given up
+  // too.
   virtual void Purge() = 0;
 };
 

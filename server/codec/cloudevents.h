@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 
@@ -15,6 +16,8 @@ namespace sidebus {
 // shortest exact one), ce_dataschema, content-type, then extensions as ce_<name> sorted by name,
 // traceparent and tracestate (from the event's headers of those names), then the other headers in
 // their order. Reading also takes structured mode (content-type application/cloudevents+json).
+
+inline constexpr std::size_t kMaxIdBytes = 255;
 
 // Checks what does not depend on the configuration. EVENT_INVALID with metadata `field` (type, id,
 // source, subject, content_type, data_schema, time, extensions, headers) and a message for people:

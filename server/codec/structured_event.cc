@@ -5,6 +5,8 @@
 #include <string>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/string_view.h"
 #include "fmt/format.h"
 #include "server/base/error.h"
 #include "server/codec/attributes.h"
@@ -24,25 +26,17 @@ absl::Status Undecodable(std::string_view field, std::string_view what) {
                    {{std::string(error_key::kField), std::string(field)}});
 }
 
-std::string ToLower(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
-}
-
-// Without parameters and blanks, in lower case.
-std::string MediaType(std::string_view content_type) {
+// Without parameters and blanks.
+absl::string_view MediaType(std::string_view content_type) {
   std::string_view type = content_type.substr(0, content_type.find(';'));
   while (!type.empty() && type.front() == ' ') type.remove_prefix(1);
   while (!type.empty() && type.back() == ' ') type.remove_suffix(1);
-  return ToLower(type);
+  return {type.data(), type.size()};
 }
 
-bool IsJson(const std::string& content_type) {
-  const std::string type = MediaType(content_type);
-  return type.ends_with("/json") || type.ends_with("+json");
+bool IsJson(std::string_view content_type) {
+  const absl::string_view type = MediaType(content_type);
+  return absl::EndsWithIgnoreCase(type, "/json") || absl::EndsWithIgnoreCase(type, "+json");
 }
 
 // A string as itself, everything else as JSON text.
@@ -91,11 +85,11 @@ absl::Status ReadRequired(std::string_view name, dom::element value, std::string
 }  // namespace
 
 bool IsCloudEventsContentType(std::string_view content_type) {
-  return MediaType(content_type).starts_with("application/cloudevents");
+  return absl::StartsWithIgnoreCase(MediaType(content_type), "application/cloudevents");
 }
 
 bool IsStructuredContentType(std::string_view content_type) {
-  return MediaType(content_type) == "application/cloudevents+json";
+  return absl::EqualsIgnoreCase(MediaType(content_type), "application/cloudevents+json");
 }
 
 absl::Status ReadStructuredEvent(std::string_view json, Event& event) {

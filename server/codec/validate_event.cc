@@ -83,7 +83,7 @@ absl::Status ValidateEvent(const Event& event) {
     return Invalid("type", "is empty; set it to an event type of the producer config");
   }
   if (auto status = ValidateText("type", event.type, kMaxNameBytes); !status.ok()) return status;
-  if (auto status = ValidateText("id", event.id, kMaxNameBytes); !status.ok()) return status;
+  if (auto status = ValidateText("id", event.id, kMaxIdBytes); !status.ok()) return status;
   if (auto status = ValidateText("source", event.source, kMaxUriBytes); !status.ok()) return status;
   if (auto status = ValidateText("subject", event.subject, kMaxUriBytes); !status.ok()) {
     return status;

@@ -31,6 +31,12 @@ void CheckAddresses(ConfigDraft& draft) {
     }
     return "";
   };
+  const auto must_be_tcp = [&](std::string_view path, const Address& address) {
+    if (!address.is_unix()) return;
+    draft.AddProblem(path, fmt::format("{} is HTTP over TCP; write host:port", path));
+  };
+  must_be_tcp("admin", config.admin);
+  if (config.probes) must_be_tcp("probes", *config.probes);
   const auto is_fixed = [](const Address& a) { return a.is_unix() || a.port != 0; };
   if (is_fixed(config.admin) && !taken(config.admin).empty()) {
     draft.AddProblem(

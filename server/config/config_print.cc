@@ -55,8 +55,12 @@ struct ValueOf {
   const ConfigRow& row;
   Config& config;
 
-  // Kept nowhere, or shown as part of another row.
-  Value operator()(const AnyField&) const { return {}; }
+  // Kept nowhere: what may only have its default has it; items are part of another row.
+  Value operator()(const AnyField&) const {
+    if (row.support != Support::kDefaultOnly) return {};
+    return {row.default_text == "false" ? "false" : JsonString(row.default_text), {}};
+  }
+  // Shown as part of producer_config.
   Value operator()(const ProducerConfigFileField&) const { return {}; }
 
   Value operator()(const FieldOf<bool>& field) const {

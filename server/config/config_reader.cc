@@ -100,7 +100,8 @@ void ConfigReader::ReadSection(const ConfigNode& section, const std::string& pre
     const bool has_rows_below = HasRowsBelow(path);
     if (row == nullptr && !has_rows_below) {
       Problem(child, path, UnknownKey(prefix, child.key));
-    } else if (has_rows_below && child.kind == Kind::kMap) {
+    } else if (has_rows_below && child.kind == Kind::kMap &&
+               (row == nullptr || !child.children.empty())) {
       draft_.places[path] = {source_, child.line, child.column, path, ""};
       ReadSection(child, path + ".");
     } else if (row != nullptr) {

@@ -16,6 +16,8 @@ ChoiceField Choice(std::vector<std::string_view> words, std::vector<std::string_
 
 using enum Support;
 
+// clang-format 14 tears lambdas with a trailing type apart.
+// clang-format off
 const std::vector<ConfigRow>& Rows() {
   static const std::vector<ConfigRow> rows{
       // Path, where it lands, default, smallest, largest, support, help.
@@ -33,280 +35,186 @@ const std::vector<ConfigRow>& Rows() {
        "Group that owns the socket file. Default: the process's."},
       {"listen[].allow_insecure", AnyField{}, "false", "", "", kYes,
        "Accept an address that other machines can reach although there is no TLS."},
-      {"listen[].tls", AnyField{}, "", "", "", kNo, "TLS of this listener."},
-      {"listen[].tokens", AnyField{}, "", "", "", kNo, "Whether callers need a token."},
-      {"admin", [](Config & c) -> auto& {return c.admin;
-}
-, "127.0.0.1:7421", "", "", kYes, "HTTP listener for probes and metrics."
-}  // namespace
-,
-    {"admin_pages",
-     AnyField{},
-     "",
-     "",
-     "",
-     kNo,
-     "Show the status page on an address that other machines can reach."},
-    {"probes", [](Config& c) -> auto& {return c.probes;
-}  // namespace sidebus
-, "", "", "", kYes,
-    "HTTP listener for /livez, /readyz and /startupz alone. Absent: they are on `admin` only."
-}
-, {"admin_api", AnyField{}, "", "", "", kNo, "Where the EventBusAdmin service listens."},
-    {"source", [](Config& c) -> auto& {return c.source;
-}
-, "/sidebus", "", "", kYes, "CloudEvents source of events that come without one."
-}
-, {"topic_prefix", [](Config& c) -> auto& {return c.topic_prefix;
-}
-, "", "", "", kYes,
-    "Full topic name = prefix + `-` + topic. Absent or empty: no prefix. Also from "
-    "EVENT_BUS_TOPIC_PREFIX."
-}
-,
-    {"producer_config",
-     ProducerConfigField{},
-     "",
-     "",
-     "",
-     kYes,
-     "Which event types go to which topics: {event type: {topic: {event_key_field, enabled}}}, "
-     "as in EVENT_BUS_PRODUCER_CONFIG."},
-    {"producer_config_file",
-     ProducerConfigFileField{},
-     "",
-     "",
-     "",
-     kYes,
-     "File with a producer config, merged over `producer_config` field by field. Relative to "
-     "this file."},
-    {"broker.kind", Choice < [](Config& c) -> auto& {return c.broker.kind;
-}
-> ({"embedded", "kafka"}, {"redis"}), "", "", "", kYes,
-    "Required, unless --broker or --bootstrap-servers says it. `embedded` is Kafka's mock in "
-    "this process, for development."
-}
-,
-    {"broker.kafka.bootstrap_servers",
-     ServersField{},
-     "",
-     "",
-     "",
-     kYes,
-     "List of `host:port`; required for kind `kafka`."},
-    {"broker.kafka.properties",
-     PropertiesField{},
-     "{}",
-     "",
-     "",
-     kYes,
-     "librdkafka properties by name, for what has no key here."},
-    {"broker.kafka.username_file", AnyField{}, "", "", "", kNo, "File with the SASL user name."},
-    {"broker.kafka.password_file", AnyField{}, "", "", "", kNo, "File with the SASL password."},
-    {"broker.kafka.ca_file", AnyField{}, "", "", "", kNo, "Certificates to trust."},
-    {"broker.kafka.certificate_file", AnyField{}, "", "", "", kNo, "Client certificate."},
-    {"broker.kafka.key_file", AnyField{}, "", "", "", kNo, "Key of the client certificate."},
-    {"schema_registry", AnyField{}, "", "", "", kNo, "Schema registry: url, files, timeout."},
-    {"encoding",
-     AnyField{},
-     "cloudevents",
-     "",
-     "",
-     kDefaultOnly,
-     "How records are written: `cloudevents` (binary mode) or `openedx` (Avro)."},
-    {"schemas", AnyField{}, "", "", "", kNo, "Directory of Avro schemas."},
-    {"routes", AnyField{}, "", "", "", kNo, "Encoding, partitioner and schema of single routes."},
-    {"dead_letter",
-     AnyField{},
-     "off",
-     "",
-     "",
-     kDefaultOnly,
-     "Dead-letter topic. This version has none: it is always `off`, and an event that exhausted "
-     "its attempts holds its key back."},
-    {"dead_letter.topic", AnyField{}, "", "", "", kNo, "Name of the dead-letter topic."},
-    {"dead_letter.create", AnyField{}, "", "", "", kNo, "Make the topic when it is missing."},
-    {"publish.timeout", [](Config& c) -> auto& {return c.publish.timeout;
-}
-, "30s", "100ms", "1h", kYes, "Longest wait for an event to be confirmed."
-}
-, {"publish.stream_in_flight.events",
-   [](Config& c) -> auto& {return c.publish.stream_in_flight.events;
-}
-, "10000", "1", "", kYes, "Events of one publish stream that may be unanswered."
-}
-, {"publish.stream_in_flight.bytes",
-   [](Config& c) -> auto& {return c.publish.stream_in_flight.bytes;
-}
-, "8MiB", "1KiB", "", kYes, "The same in bytes."
-}
-, {"subscribe.lease", [](Config& c) -> auto& {return c.subscribe.lease;
-}
-, "60s", "100ms", "24h", kYes,
-    "How long a subscriber may hold a delivery that asks for no lease of its own."
-}
-, {"subscribe.min_lease", [](Config& c) -> auto& {return c.subscribe.min_lease;
-}
-, "1s", "100ms", "24h", kYes, "Shortest lease a subscriber may ask for."
-}
-, {"subscribe.max_lease", [](Config& c) -> auto& {return c.subscribe.max_lease;
-}
-, "1h", "100ms", "24h", kYes, "Longest lease a subscriber may ask for."
-}
-, {"subscribe.max_attempts", [](Config& c) -> auto& {return c.subscribe.max_attempts;
-}
-, "5", "1", "1000000", kYes, "Deliveries of one event before it is exhausted."
-}
-, {"subscribe.min_backoff", [](Config& c) -> auto& {return c.subscribe.min_backoff;
-}
-, "500ms", "1ms", "24h", kYes, "Wait before the second attempt; doubles with each."
-}
-, {"subscribe.max_backoff", [](Config& c) -> auto& {return c.subscribe.max_backoff;
-}
-, "30s", "1ms", "24h", kYes, "Longest wait between attempts."
-}
-, {"subscribe.max_delay", [](Config& c) -> auto& {return c.subscribe.max_delay;
-}
-, "15m", "0s", "24h", kYes, "Longest delay that a nack may ask for."
-}
-, {"subscribe.window.events", [](Config& c) -> auto& {return c.subscribe.window.events;
-}
-, "100", "1", "", kYes, "Unsettled events of a stream that names no window."
-}
-, {"subscribe.window.bytes", [](Config& c) -> auto& {return c.subscribe.window.bytes;
-}
-, "4MiB", "1KiB", "", kYes, "The same in bytes."
-}
-, {"subscribe.max_window.events", [](Config& c) -> auto& {return c.subscribe.max_window.events;
-}
-, "1000", "1", "", kYes, "Most unsettled events that a stream may ask for."
-}
-, {"subscribe.max_window.bytes", [](Config& c) -> auto& {return c.subscribe.max_window.bytes;
-}
-, "16MiB", "1KiB", "", kYes, "The same in bytes."
-}
-, {"subscribe.linger", [](Config& c) -> auto& {return c.subscribe.linger;
-}
-, "10s", "0s", "1h", kYes, "How long a subscription waits for a stream that broke off."
-}
-,
-    {"subscribe.revoke_grace",
-     AnyField{},
-     "",
-     "",
-     "",
-     kNo,
-     "How long holders may settle when a partition is revoked."},
-    {"subscribe.max_interruptions",
-     AnyField{},
-     "",
-     "",
-     "",
-     kNo,
-     "How often holders of an event may vanish before it is exhausted."},
-    {"subscribe.on_undecodable",
-     AnyField{},
-     "halt",
-     "",
-     "",
-     kDefaultOnly,
-     "What happens to a record that is no event. This version has no dead-letter topics, hence "
-     "`halt`: its partition waits."},
-    {"subscribe.on_truncated",
-     AnyField{},
-     "earliest",
-     "",
-     "",
-     kDefaultOnly,
-     "Where to go on when a position is above the end of the log."},
-    {"subscribe.group_protocol",   AnyField{}, "classic", "", "", kDefaultOnly,
-     "Kafka's rebalance protocol."},
-    {"subscribe.assignor",
-     AnyField{},
-     "range",
-     "",
-     "",
-     kDefaultOnly,
-     "How the classic protocol shares out partitions."},
-    {"subscribe.static_member",           AnyField{}, "", "", "", kDefaultOnly,
-     "group.instance.id of this process."},
-    {"limits.max_event_bytes", [](Config& c) -> auto& {return c.limits.max_event_bytes;
-}
-, "1000000B", "1KiB", "64MiB", kYes,
-    "Largest event: data, key, header names and values. The broker has a limit of its own."
-}
-, {"limits.max_request_bytes", [](Config& c) -> auto& {return c.limits.max_request_bytes;
-}
-, "4MiB", "1KiB", "256MiB", kYes, "Largest message of a client."
-}
-, {"limits.max_events_per_request", [](Config& c) -> auto& {return c.limits.max_events_per_request;
-}
-, "1000", "1", "100000", kYes, "Events in one publish request or stream message."
-}
-, {"limits.memory", [](Config& c) -> auto& {return c.limits.memory;
-}
-, "128MiB", "16MiB", "", kYes, "Memory for events: 30 % publish, 50 % subscribe, the rest slack."
-}
-, {"limits.max_streams", [](Config& c) -> auto& {return c.limits.max_streams;
-}
-, "256", "1", "100000", kYes, "Open streams of all clients."
-}
-, {"limits.max_connections", [](Config& c) -> auto& {return c.limits.max_connections;
-}
-, "128", "1", "100000", kYes, "Open connections of all clients."
-}
-, {"limits.max_subscriptions", [](Config& c) -> auto& {return c.limits.max_subscriptions;
-}
-, "32", "1", "10000", kYes, "Consumer groups in this process."
-}
-, {"limits.max_broadcast_streams", [](Config& c) -> auto& {return c.limits.max_broadcast_streams;
-}
-, "16", "0", "10000", kYes, "Streams without a group."
-}
-, {"readiness.kafka", Choice < [](Config& c) -> auto& {return c.readiness;
-}
-> ({"ignore", "any", "all"}), "ignore", "", "", kYes, "Which brokers must be reachable for /readyz."
-}
-, {"startup.require_broker", [](Config& c) -> auto& {return c.startup_require_broker;
-}
-, "false", "", "", kYes, "Whether /startupz waits for a broker."
-}
-,
-    {"metrics.per_partition",
-     AnyField{},
-     "false",
-     "",
-     "",
-     kDefaultOnly,
-     "Whether metrics have a label for the partition."},
-    {"metrics.max_groups", [](Config& c) -> auto& {return c.metrics_max_groups;
-}
-, "50", "1", "10000", kYes, "Groups with metrics of their own; the others share one label."
-}
-, {"access", AnyField{}, "", "", "", kNo, "Who may publish and subscribe to what."},
-    {"tls", AnyField{}, "", "", "", kNo, "Certificate of the application API."},
-    {"shutdown.grace", [](Config& c) -> auto& {return c.shutdown_grace;
-}
-, "20s", "1s", "1h", kYes,
-    "Time from SIGTERM to exit. Less than Kubernetes' terminationGracePeriodSeconds."
-}
-, {"log.level", Choice < [](Config& c) -> auto& {return c.log.level;
-}
-> ({"debug", "info", "warning", "error"}), "info", "", "", kYes, "Least level that is logged."
-}
-, {"log.format", Choice < [](Config& c) -> auto& {return c.log.format;
-}
-> ({"text", "json"}), "json", "", "", kYes, "Form of log lines."
-}
-, {"reflection", [](Config& c) -> auto& {return c.reflection;
-}
-, "false", "", "", kYes, "gRPC server reflection."
-}
-,
-}
-;
-return rows;
-}
+      {"listen[].tls", AnyField{}, "", "", "", kNo,
+       "TLS of this listener."},
+      {"listen[].tokens", AnyField{}, "", "", "", kNo,
+       "Whether callers need a token."},
+      {"admin", [](Config& c) -> auto& { return c.admin; }, "127.0.0.1:7421", "", "", kYes,
+       "HTTP listener for probes and metrics."},
+      {"admin_pages", AnyField{}, "", "", "", kNo,
+       "Show the status page on an address that other machines can reach."},
+      {"probes", [](Config& c) -> auto& { return c.probes; }, "", "", "", kYes,
+       "HTTP listener for /livez, /readyz and /startupz alone. Absent: they are on `admin` only."},
+      {"admin_api", AnyField{}, "", "", "", kNo,
+       "Where the EventBusAdmin service listens."},
+      {"source", [](Config& c) -> auto& { return c.source; }, "/sidebus", "", "", kYes,
+       "CloudEvents source of events that come without one."},
+      {"topic_prefix", [](Config& c) -> auto& { return c.topic_prefix; }, "", "", "", kYes,
+       "Full topic name = prefix + `-` + topic. Absent or empty: no prefix. Also from "
+       "EVENT_BUS_TOPIC_PREFIX."},
+      {"producer_config", ProducerConfigField{}, "", "", "", kYes,
+       "Which event types go to which topics: {event type: {topic: {event_key_field, enabled}}}, "
+       "as in EVENT_BUS_PRODUCER_CONFIG."},
+      {"producer_config_file", ProducerConfigFileField{}, "", "", "", kYes,
+       "File with a producer config, merged over `producer_config` field by field. Relative to "
+       "this file."},
+      {"broker.kind",
+       Choice<[](Config& c) -> auto& { return c.broker.kind; }>({"embedded", "kafka"}, {"redis"}),
+       "", "", "", kYes,
+       "Required, unless --broker or --bootstrap-servers says it. `embedded` is Kafka's mock in "
+       "this process, for development."},
+      {"broker.kafka.bootstrap_servers", ServersField{}, "", "", "", kYes,
+       "List of `host:port`; required for kind `kafka`."},
+      {"broker.kafka.properties", PropertiesField{}, "{}", "", "", kYes,
+       "librdkafka properties by name, for what has no key here."},
+      {"broker.kafka.username_file", AnyField{}, "", "", "", kNo,
+       "File with the SASL user name."},
+      {"broker.kafka.password_file", AnyField{}, "", "", "", kNo,
+       "File with the SASL password."},
+      {"broker.kafka.ca_file", AnyField{}, "", "", "", kNo,
+       "Certificates to trust."},
+      {"broker.kafka.certificate_file", AnyField{}, "", "", "", kNo,
+       "Client certificate."},
+      {"broker.kafka.key_file", AnyField{}, "", "", "", kNo,
+       "Key of the client certificate."},
+      {"schema_registry", AnyField{}, "", "", "", kNo,
+       "Schema registry: url, files, timeout."},
+      {"encoding", AnyField{}, "cloudevents", "", "", kDefaultOnly,
+       "How records are written: `cloudevents` (binary mode) or `openedx` (Avro)."},
+      {"schemas", AnyField{}, "", "", "", kNo,
+       "Directory of Avro schemas."},
+      {"routes", AnyField{}, "", "", "", kNo,
+       "Encoding, partitioner and schema of single routes."},
+      {"dead_letter", AnyField{}, "off", "", "", kDefaultOnly,
+       "Dead-letter topic. This version has none: it is always `off`, and an event that "
+       "exhausted its attempts holds its key back."},
+      {"dead_letter.topic", AnyField{}, "", "", "", kNo,
+       "Name of the dead-letter topic."},
+      {"dead_letter.create", AnyField{}, "", "", "", kNo,
+       "Make the topic when it is missing."},
+      {"publish.timeout", [](Config& c) -> auto& { return c.publish.timeout; },
+       "30s", "100ms", "1h", kYes,
+       "Longest wait for an event to be confirmed."},
+      {"publish.stream_in_flight.events",
+       [](Config& c) -> auto& { return c.publish.stream_in_flight.events; },
+       "10000", "1", "", kYes,
+       "Events of one publish stream that may be unanswered."},
+      {"publish.stream_in_flight.bytes",
+       [](Config& c) -> auto& { return c.publish.stream_in_flight.bytes; },
+       "8MiB", "1KiB", "", kYes,
+       "The same in bytes."},
+      {"subscribe.lease", [](Config& c) -> auto& { return c.subscribe.lease; },
+       "60s", "100ms", "24h", kYes,
+       "How long a subscriber may hold a delivery that asks for no lease of its own."},
+      {"subscribe.min_lease", [](Config& c) -> auto& { return c.subscribe.min_lease; },
+       "1s", "100ms", "24h", kYes,
+       "Shortest lease a subscriber may ask for."},
+      {"subscribe.max_lease", [](Config& c) -> auto& { return c.subscribe.max_lease; },
+       "1h", "100ms", "24h", kYes,
+       "Longest lease a subscriber may ask for."},
+      {"subscribe.max_attempts", [](Config& c) -> auto& { return c.subscribe.max_attempts; },
+       "5", "1", "1000000", kYes,
+       "Deliveries of one event before it is exhausted."},
+      {"subscribe.min_backoff", [](Config& c) -> auto& { return c.subscribe.min_backoff; },
+       "500ms", "1ms", "24h", kYes,
+       "Wait before the second attempt; doubles with each."},
+      {"subscribe.max_backoff", [](Config& c) -> auto& { return c.subscribe.max_backoff; },
+       "30s", "1ms", "24h", kYes,
+       "Longest wait between attempts."},
+      {"subscribe.max_delay", [](Config& c) -> auto& { return c.subscribe.max_delay; },
+       "15m", "0s", "24h", kYes,
+       "Longest delay that a nack may ask for."},
+      {"subscribe.window.events", [](Config& c) -> auto& { return c.subscribe.window.events; },
+       "100", "1", "", kYes,
+       "Unsettled events of a stream that names no window."},
+      {"subscribe.window.bytes", [](Config& c) -> auto& { return c.subscribe.window.bytes; },
+       "4MiB", "1KiB", "", kYes,
+       "The same in bytes."},
+      {"subscribe.max_window.events",
+       [](Config& c) -> auto& { return c.subscribe.max_window.events; },
+       "1000", "1", "", kYes,
+       "Most unsettled events that a stream may ask for."},
+      {"subscribe.max_window.bytes",
+       [](Config& c) -> auto& { return c.subscribe.max_window.bytes; },
+       "16MiB", "1KiB", "", kYes,
+       "The same in bytes."},
+      {"subscribe.linger", [](Config& c) -> auto& { return c.subscribe.linger; },
+       "10s", "0s", "1h", kYes,
+       "How long a subscription waits for a stream that broke off."},
+      {"subscribe.revoke_grace", AnyField{}, "", "", "", kNo,
+       "How long holders may settle when a partition is revoked."},
+      {"subscribe.max_interruptions", AnyField{}, "", "", "", kNo,
+       "How often holders of an event may vanish before it is exhausted."},
+      {"subscribe.on_undecodable", AnyField{}, "halt", "", "", kDefaultOnly,
+       "What happens to a record that is no event. This version has no dead-letter topics, hence "
+       "`halt`: its partition waits."},
+      {"subscribe.on_truncated", AnyField{}, "earliest", "", "", kDefaultOnly,
+       "Where to go on when a position is above the end of the log."},
+      {"subscribe.group_protocol", AnyField{}, "classic", "", "", kDefaultOnly,
+       "Kafka's rebalance protocol."},
+      {"subscribe.assignor", AnyField{}, "range", "", "", kDefaultOnly,
+       "How the classic protocol shares out partitions."},
+      {"subscribe.static_member", AnyField{}, "", "", "", kDefaultOnly,
+       "group.instance.id of this process."},
+      {"limits.max_event_bytes", [](Config& c) -> auto& { return c.limits.max_event_bytes; },
+       "1000000B", "1KiB", "64MiB", kYes,
+       "Largest event: data, key, header names and values. The broker has a limit of its own."},
+      {"limits.max_request_bytes", [](Config& c) -> auto& { return c.limits.max_request_bytes; },
+       "4MiB", "1KiB", "256MiB", kYes,
+       "Largest message of a client."},
+      {"limits.max_events_per_request",
+       [](Config& c) -> auto& { return c.limits.max_events_per_request; },
+       "1000", "1", "100000", kYes,
+       "Events in one publish request or stream message."},
+      {"limits.memory", [](Config& c) -> auto& { return c.limits.memory; },
+       "128MiB", "16MiB", "", kYes,
+       "Memory for events: 30 % publish, 50 % subscribe, the rest slack."},
+      {"limits.max_streams", [](Config& c) -> auto& { return c.limits.max_streams; },
+       "256", "1", "100000", kYes,
+       "Open streams of all clients."},
+      {"limits.max_connections", [](Config& c) -> auto& { return c.limits.max_connections; },
+       "128", "1", "100000", kYes,
+       "Open connections of all clients."},
+      {"limits.max_subscriptions", [](Config& c) -> auto& { return c.limits.max_subscriptions; },
+       "32", "1", "10000", kYes,
+       "Consumer groups in this process."},
+      {"limits.max_broadcast_streams",
+       [](Config& c) -> auto& { return c.limits.max_broadcast_streams; },
+       "16", "0", "10000", kYes,
+       "Streams without a group."},
+      {"readiness.kafka",
+       Choice<[](Config& c) -> auto& { return c.readiness; }>({"ignore", "any", "all"}),
+       "ignore", "", "", kYes,
+       "Which brokers must be reachable for /readyz."},
+      {"startup.require_broker", [](Config& c) -> auto& { return c.startup_require_broker; },
+       "false", "", "", kYes,
+       "Whether /startupz waits for a broker."},
+      {"metrics.per_partition", AnyField{}, "false", "", "", kDefaultOnly,
+       "Whether metrics have a label for the partition."},
+      {"metrics.max_groups", [](Config& c) -> auto& { return c.metrics_max_groups; },
+       "50", "1", "10000", kYes,
+       "Groups with metrics of their own; the others share one label."},
+      {"access", AnyField{}, "", "", "", kNo,
+       "Who may publish and subscribe to what."},
+      {"tls", AnyField{}, "", "", "", kNo,
+       "Certificate of the application API."},
+      {"shutdown.grace", [](Config& c) -> auto& { return c.shutdown_grace; },
+       "20s", "1s", "1h", kYes,
+       "Time from SIGTERM to exit. Less than Kubernetes' terminationGracePeriodSeconds."},
+      {"log.level",
+       Choice<[](Config& c) -> auto& { return c.log.level; }>(
+           {"debug", "info", "warning", "error"}),
+       "info", "", "", kYes,
+       "Least level that is logged."},
+      {"log.format", Choice<[](Config& c) -> auto& { return c.log.format; }>({"text", "json"}),
+       "json", "", "", kYes,
+       "Form of log lines."},
+      {"reflection", [](Config& c) -> auto& { return c.reflection; }, "false", "", "", kYes,
+       "gRPC server reflection."},
+  };
+  return rows;
+}
+// clang-format on
 
 }  // namespace
 

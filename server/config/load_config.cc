@@ -92,7 +92,9 @@ class Loader {
 
   // The file wins over the environment, so a variable only fills a gap.
   void ReadEnvironment() {
+    const ConfigOverrides& flags = sources_.overrides;
     if (const std::string* prefix = Variable(kTopicPrefixVariable)) {
+      if (flags.topic_prefix) PlaceFlag("--topic-prefix", "topic_prefix");
       if (draft_.given("topic_prefix")) {
         WarnShadowed(kTopicPrefixVariable, "topic_prefix");
       } else {
@@ -100,13 +102,9 @@ class Loader {
       }
     }
     if (Variable(kProducerConfigVariable) == nullptr) return;
+    if (flags.producer_config_file) PlaceFlag("--producer-config", "producer_config_file");
     for (const std::string_view path : {"producer_config", "producer_config_file"}) {
       if (draft_.given(path)) return WarnShadowed(kProducerConfigVariable, path);
-    }
-    if (sources_.overrides.producer_config_file) {
-      draft_.places["producer_config_file"] = {"flag --producer-config", 0, 0, "", ""};
-      WarnShadowed(kProducerConfigVariable, "producer_config_file");
-      return;
     }
     const std::string source = SourceOf(kProducerConfigVariable);
     const auto tree = ParseConfigText(*Variable(kProducerConfigVariable), source, draft_.problems);
@@ -114,6 +112,11 @@ class Loader {
     draft_.places["producer_config"] = {source, 0, 0, "producer_config", ""};
     draft_.producer_config =
         ReadProducerConfig(*tree, source, "", draft_.problems, draft_.warnings);
+  }
+
+  // A flag is read last; until then this says that it will set `path`, unless the file did.
+  void PlaceFlag(std::string_view flag, std::string_view path) {
+    draft_.places.emplace(path, ConfigProblem{fmt::format("flag {}", flag), 0, 0, "", ""});
   }
 
   void WarnShadowed(std::string_view variable, std::string_view path) {

@@ -40,7 +40,7 @@ struct LoadedConfig {
   Config config;
   std::string file;                     // as given; empty: no file
   std::vector<ConfigProblem> warnings;  // for the log and for `sidebus config check`
-  // Key path of each row of the table -> "default", "config.yaml:3:5", "environment NAME" or
+  // Key path of each row of the table -> "default", "config.yaml:3", "environment NAME" or
   // "flag --name".
   std::map<std::string, std::string, std::less<>> origins;
 };

@@ -178,9 +178,10 @@ ProducerConfig FinishProducerConfig(const PartialProducerConfig& partial,
         Add(route.place, "event_key_field is missing; \"\" means no key", problems);
       } else if (!route.event_key_field->empty() && !IsKeyPath(*route.event_key_field)) {
         Add(route.place,
-            fmt::format("event_key_field \"{}\" is no path: names with single dots between them",
+            fmt::format("event_key_field \"{}\" has an empty name between its dots; an event "
+                        "without such a member will be refused (KEY_FIELD_MISSING)",
                         *route.event_key_field),
-            problems);
+            warnings);
       }
       if (!route.enabled) {
         Add(route.place, "enabled is missing; write enabled: true or enabled: false", problems);

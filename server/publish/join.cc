@@ -108,10 +108,14 @@ bool Join::Produce(Producer& producer, std::size_t event) {
 
 bool Join::Fail(std::size_t event, const absl::Status& error) {
   EventState& state = events_[event];
-  for (Slot& slot : slots_of(state)) Free(slot);
+  std::string topics;
+  for (Slot& slot : slots_of(state)) {
+    Free(slot);
+    AppendTopic(topics, slot.lane->name);
+  }
   std::shared_ptr<Join> keep;
   MutexLock lock(mu_);
-  if (!answered_) state.refusal = NotWritten(error);
+  if (!answered_) state.refusal = NotWritten(error, topics);
   bool answers = false;
   for (std::size_t i = 0; i < state.slot_count; ++i) answers = CloseOne(keep) || answers;
   return answers;

@@ -2,20 +2,20 @@
 
 #include <utility>
 
+#include "fmt/format.h"
 #include "server/base/error.h"
 
 namespace sidebus {
-namespace {
 
 void AppendTopic(std::string& list, const std::string& topic) {
   if (!list.empty()) list += ',';
   list += topic;
 }
 
-}  // namespace
-
-absl::Status NotWritten(const absl::Status& error) {
-  return WithMetadata(error, error_key::kOutcome, "not_written");
+absl::Status NotWritten(const absl::Status& error, const std::string& failed_topics) {
+  const absl::Status not_written = WithMetadata(error, error_key::kOutcome, "not_written");
+  if (failed_topics.empty()) return not_written;
+  return WithMetadata(not_written, error_key::kFailedTopics, failed_topics);
 }
 
 void OutcomeJoiner::Add(const RouteOutcome& route) {
@@ -45,20 +45,27 @@ void OutcomeJoiner::Add(const RouteOutcome& route) {
 }
 
 PublishResult OutcomeJoiner::Take(std::string event_id) {
-  PublishResult result{std::move(event_id), absl::OkStatus(), std::move(positions_)};
-  if (worst_ == nullptr) return result;
+  return {std::move(event_id), worst_ == nullptr ? absl::OkStatus() : Error(),
+          std::move(positions_)};
+}
 
-  const std::string_view outcome = written_somewhere_        ? "partial"
-                                   : unknown_topics_.empty() ? "not_written"
-                                                             : "unknown";
-  result.error = WithMetadata(worst_->error, error_key::kOutcome, outcome);
-  if (!failed_topics_.empty()) {
-    result.error = WithMetadata(result.error, error_key::kFailedTopics, failed_topics_);
-  }
-  if (!unknown_topics_.empty()) {
-    result.error = WithMetadata(result.error, error_key::kUnknownTopics, unknown_topics_);
-  }
-  return result;
+absl::Status OutcomeJoiner::Error() {
+  const std::string& topic = worst_->lane->name;
+  const absl::string_view message = worst_->error.message();
+  ErrorDetails details = DetailsOf(worst_->error).value_or(ErrorDetails{});
+  const auto add = [&details](std::string_view key, std::string value) {
+    if (!value.empty()) details.metadata.insert_or_assign(std::string(key), std::move(value));
+  };
+  add(error_key::kTopic, topic);
+  add(error_key::kOutcome, written_somewhere_        ? "partial"
+                           : unknown_topics_.empty() ? "not_written"
+                                                     : "unknown");
+  add(error_key::kFailedTopics, std::move(failed_topics_));
+  add(error_key::kUnknownTopics, std::move(unknown_topics_));
+  return MakeError(
+      details.reason,
+      fmt::format("topic \"{}\": {}", topic, std::string_view(message.data(), message.size())),
+      details.metadata);
 }
 
 }  // namespace sidebus

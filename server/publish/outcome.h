@@ -26,10 +26,12 @@ struct RouteOutcome {
 // Joins the fates of an event's routes, none of them open, into `result`: error and positions.
 //
 // The error is that of the worst route: an unknown fate, then one that a retry does not mend, then
-// any other; of equals the first in fan-out order. Its metadata gain
+// any other; of equals the first in fan-out order. Its message gains the route's topic, its
+// metadata
+//   topic           of that route, without prefix, as all of these
 //   outcome         partial: some topic has the event; unknown: none surely has it, one may;
 //                   not_written: none has it
-//   failed_topics   that surely do not have it, comma separated, without prefix
+//   failed_topics   that surely do not have it, comma separated
 //   unknown_topics  that may have it
 class OutcomeJoiner {
  public:
@@ -41,6 +43,8 @@ class OutcomeJoiner {
   PublishResult Take(std::string event_id);
 
  private:
+  absl::Status Error();
+
   enum class Badness : std::uint8_t { kNone, kRetryMends, kRetryIsNoUse, kUnknown };
 
   const bool want_positions_;
@@ -52,7 +56,11 @@ class OutcomeJoiner {
   std::vector<Position> positions_;
 };
 
-// `error` with outcome not_written: for an event that was refused as a whole.
-absl::Status NotWritten(const absl::Status& error);
+// `error` with outcome not_written: for an event that was refused as a whole. `failed_topics`,
+// comma separated, once its routes are known.
+absl::Status NotWritten(const absl::Status& error, const std::string& failed_topics = "");
+
+// Adds `topic` to a comma-separated list.
+void AppendTopic(std::string& list, const std::string& topic);
 
 }  // namespace sidebus

@@ -87,7 +87,7 @@ std::optional<Publisher::Results> Publisher::Impl::Publish(PublishBatch batch, D
     state.type = plan_->Find(event.type);
     auto found = all.ok() ? RoutesOf(event, state.type, batch.topic) : all;
     if (!found.ok()) {
-      state.id = event.id;
+      if (event.id.size() <= kMaxIdBytes) state.id = event.id;  // the answer stays small
       state.refusal = NotWritten(found.status());
       continue;
     }

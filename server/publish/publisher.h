@@ -20,7 +20,7 @@ class PublishMetrics;
 
 // What became of one event.
 struct PublishResult {
-  std::string event_id;
+  std::string event_id;             // empty when it was refused for its length
   absl::Status error;               // OK: in every topic of its enabled routes
   std::vector<Position> positions;  // the topics (without prefix) that have it
 };

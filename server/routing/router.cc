@@ -63,15 +63,7 @@ absl::StatusOr<std::shared_ptr<const Router>> Router::Make(const ProducerConfig&
       Route route{entry.topic, FullTopic(topic_prefix, entry.topic), std::nullopt, entry.enabled};
       if (const std::string what = TopicFault(route.full_topic); !what.empty()) fault(entry, what);
       if (routes.FindTopic(entry.topic) != nullptr) fault(entry, "is there twice");
-      if (!entry.event_key_field.empty()) {
-        auto path = KeyPath::Parse(entry.event_key_field);
-        if (path.ok()) {
-          route.key_path = *std::move(path);
-        } else {
-          fault(entry,
-                fmt::format("has a bad key field: {}", std::string(path.status().message())));
-        }
-      }
+      if (!entry.event_key_field.empty()) route.key_path.emplace(entry.event_key_field);
       routes.routes.push_back(std::move(route));
     }
     if (!router->by_type_.emplace(type.type, router->event_types_.size()).second) {

@@ -139,8 +139,7 @@ void CallServer::OnCall(ServerCall& call, bool ok) {
     alive = calls_ - std::min(calls_, kRequestedCalls * loops_.size());
   }
   MethodTable::Method& method = methods_.Find(call.method());
-  call.set_metrics(method.metrics);
-  method.metrics.Started();
+  call.Accept(method.metrics);
   if (alive <= limits_.max_calls) return method.handler(CallRef(call));
   ServerCall::Finish(
       CallRef(call),

@@ -37,6 +37,11 @@ MethodMetrics::MethodMetrics(Metrics& metrics, std::string_view service, std::st
                                  "Messages received from clients on streams and calls.", labels);
   sent_ = metrics.AddCounter("grpc_server_msg_sent_total",
                              "Messages sent to clients on streams and calls.", labels);
+  if (type == RpcType::kUnary) {
+    seconds_ = metrics.AddHistogram("grpc_server_handling_seconds",
+                                    "From the start of a unary call to its answer.",
+                                    buckets::kLatency, labels);
+  }
   labels.emplace_back("grpc_code", "");
   for (std::size_t code = 0; code < kCodeNames.size(); ++code) {
     labels.back().second = kCodeNames.at(code);
@@ -45,7 +50,8 @@ MethodMetrics::MethodMetrics(Metrics& metrics, std::string_view service, std::st
   }
 }
 
-void MethodMetrics::Handled(absl::StatusCode code) {
+void MethodMetrics::Handled(absl::StatusCode code, Duration took) {
+  seconds_.Observe(std::chrono::duration<double>(took).count());
   const auto index = static_cast<std::size_t>(code);
   handled_.at(index < handled_.size() ? index : 2).Increment();
 }

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "server/base/clock.h"
 #include "server/metrics/metrics.h"
 
 namespace sidebus {
@@ -23,13 +24,14 @@ class MethodMetrics {
   void Started() { started_.Increment(); }
   void Received() { received_.Increment(); }
   void Sent() { sent_.Increment(); }
-  void Handled(absl::StatusCode code);
+  void Handled(absl::StatusCode code, Duration took);
 
  private:
   Counter started_;
   Counter received_;
   Counter sent_;
   std::array<Counter, 17> handled_;
+  Histogram seconds_;  // unary only: how long a stream lives says nothing
 };
 
 }  // namespace sidebus

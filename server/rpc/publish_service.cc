@@ -11,6 +11,7 @@
 #include "server/rpc/event_conversions.h"
 #include "server/rpc/message_buffer.h"
 #include "server/rpc/publish_wait.h"
+#include "server/rpc/request_shape.h"
 
 namespace sidebus {
 namespace {
@@ -21,6 +22,11 @@ absl::Status TooLarge(std::string_view what, std::uint64_t is, std::uint64_t lim
                                "or use PublishStream",
                                is, what, limit),
                    {{std::string(error_key::kLimit), fmt::to_string(limit)}});
+}
+
+absl::Status NoMessage() {
+  return MakeError(Reason::kEventInvalid,
+                   "the message is no sidebus.v1.PublishRequest (or a string is not UTF-8)");
 }
 
 // Calls that read at a time, and calls that may wait for that, so that both together fit.
@@ -80,17 +86,17 @@ absl::StatusOr<PublishBatch> PublishService::Admit(const ServerCall& call,
   if (bytes > limits_.max_request_bytes) {
     return TooLarge("bytes", bytes, limits_.max_request_bytes);
   }
-  if (!budget_.TryTake(bytes)) return NoMemoryForRequests();
-  const absl::Cleanup give_back = [&] { budget_.Return(bytes); };
+  const auto shape = ShapeOf(message, sidebus::v1::PublishRequest::kEventsFieldNumber);
+  if (!shape.has_value()) return NoMessage();
+  if (shape->events > limits_.max_events_per_request) {
+    return TooLarge("events", shape->events, limits_.max_events_per_request);
+  }
+  const std::uint64_t needed = MemoryFor(*shape, bytes);
+  if (bytes <= budget_.limit() && needed > budget_.limit()) return NeverFits(budget_.limit());
+  if (!budget_.TryTake(needed)) return NoMemoryForRequests();
+  const absl::Cleanup give_back = [&] { budget_.Return(needed); };
   sidebus::v1::PublishRequest request;
-  if (!ParseMessage(message, request)) {
-    return MakeError(Reason::kEventInvalid,
-                     "the message is no sidebus.v1.PublishRequest (or a string is not UTF-8)");
-  }
-  const auto count = static_cast<std::uint64_t>(request.events_size());
-  if (count > limits_.max_events_per_request) {
-    return TooLarge("events", count, limits_.max_events_per_request);
-  }
+  if (!ParseMessage(message, request)) return NoMessage();
   const TraceContext trace{call.Metadata("traceparent"), call.Metadata("tracestate")};
   PublishBatch batch;
   batch.events = EventsFromProto(*request.mutable_events(), trace);

@@ -25,13 +25,13 @@ SteadyTime DeadlineOf(const ServerCall& call, const Clock& clock);
 
 // The method Publish.
 //
-//   accepted -> reading slot -> read -> admitted by the memory budget -> parsed -> Publisher
-//   answered on the producer's thread <----------------------------------------------'
+//   accepted -> reading slot -> read -> counted, admitted by the memory budget -> parsed ->
+//   Publisher answered on the producer's thread <----------------------------------------------'
 //
 // Bound on memory: `budget / max_request_bytes` calls (at least one) are reading at a time; as many
 // as fit into the budget with an unread look-ahead each may wait for that; what was read counts in
-// the budget, first here, then with the publisher. More is answered RESOURCE_EXHAUSTED
-// MEMORY_BUDGET.
+// the budget, first here (as what it becomes when it is parsed: request_shape.h), then with the
+// publisher. More is answered RESOURCE_EXHAUSTED MEMORY_BUDGET.
 //
 // Ownership: outlives the loops. Thread safety: Serve() is called on the loops' threads.
 class PublishService {

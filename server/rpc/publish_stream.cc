@@ -1,12 +1,19 @@
 #include "server/rpc/publish_stream.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "server/rpc/event_conversions.h"
 #include "server/rpc/rpc_status.h"
 
 namespace sidebus {
+namespace {
+
+// Well below what any client takes as one message.
+constexpr std::size_t kAckBytes = 256 << 10;
+
+}  // namespace
 
 void PublishStreamState::Add(Publisher& publisher, std::uint64_t bytes, std::vector<Event> events,
                              SteadyTime deadline) {
@@ -35,38 +42,54 @@ void PublishStreamState::OnDone(Batch batch, Publisher::Results results) {
 }
 
 sidebus::v1::PublishAck PublishStreamState::TakeAck() {
+  if (to_ack_.empty()) TakeAnswered();
+  sidebus::v1::PublishAck ack;
+  for (std::size_t left = kAckBytes; left > 0 && !to_ack_.empty();) {
+    Answered& one = to_ack_.front();
+    const std::size_t acked_before = one.acked;
+    AddResults(one, left, ack);
+    const std::uint64_t first = one.batch.first + acked_before;
+    const std::uint64_t last = one.batch.first + one.acked - 1;
+    events_in_ack_ += one.acked - acked_before;
+
+    const int ranges = ack.settled_size();
+    if (ranges > 0 && ack.settled(ranges - 1).last() + 1 == first) {
+      ack.mutable_settled(ranges - 1)->set_last(last);
+    } else {
+      auto& range = *ack.add_settled();
+      range.set_first(first);
+      range.set_last(last);
+    }
+    if (one.acked < one.results.size()) break;
+    bytes_in_ack_ += one.batch.bytes;
+    to_ack_.pop_front();
+  }
+  return ack;
+}
+
+void PublishStreamState::TakeAnswered() {
   std::vector<Answered> answered;
   {
     MutexLock lock(mu_);
     answered.swap(answered_);
   }
   std::ranges::sort(answered, {}, [](const Answered& a) { return a.batch.first; });
-  sidebus::v1::PublishAck ack;
-  for (const Answered& one : answered) {
-    const Batch& batch = one.batch;
-    events_in_ack_ += batch.count;
-    bytes_in_ack_ += batch.bytes;
-    if (batch.count == 0) continue;
-    const int ranges = ack.settled_size();
-    if (ranges > 0 && ack.settled(ranges - 1).last() + 1 == batch.first) {
-      ack.mutable_settled(ranges - 1)->set_last(batch.first + batch.count - 1);
-    } else {
-      auto& range = *ack.add_settled();
-      range.set_first(batch.first);
-      range.set_last(batch.first + batch.count - 1);
-    }
-    AddResults(one, ack);
-  }
-  return ack;
+  std::ranges::move(answered, std::back_inserter(to_ack_));
 }
 
-void PublishStreamState::AddResults(const Answered& answered, sidebus::v1::PublishAck& ack) {
-  std::uint64_t number = answered.batch.first;
-  for (const PublishResult& result : answered.results) {
+void PublishStreamState::AddResults(Answered& answered, std::size_t& left,
+                                    sidebus::v1::PublishAck& ack) {
+  const auto use = [&left](const auto& added) {
+    left -= std::min<std::size_t>(left, added.ByteSizeLong());
+  };
+  while (left > 0 && answered.acked < answered.results.size()) {
+    const std::uint64_t number = answered.batch.first + answered.acked;
+    const PublishResult& result = answered.results[answered.acked++];
     if (!result.error.ok()) {
       auto& added = *ack.add_failures();
       added.set_number(number);
       *added.mutable_error() = ToRpcStatus(result.error);
+      use(added);
     }
     if (!result.positions.empty()) {
       auto& added = *ack.add_positions();
@@ -74,8 +97,8 @@ void PublishStreamState::AddResults(const Answered& answered, sidebus::v1::Publi
       for (const Position& position : result.positions) {
         PositionToProto(position, *added.add_positions());
       }
+      use(added);
     }
-    ++number;
   }
 }
 
@@ -90,6 +113,7 @@ void PublishStreamState::Close() {
   MutexLock lock(mu_);
   closed_ = true;
   answered_.clear();
+  to_ack_.clear();
 }
 
 }  // namespace sidebus

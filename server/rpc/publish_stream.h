@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -30,7 +32,8 @@ class PublishStreamState : public std::enable_shared_from_this<PublishStreamStat
   void Add(Publisher& publisher, std::uint64_t bytes, std::vector<Event> events,
            SteadyTime deadline);
 
-  // Everything that is answered and not acked yet; no range: nothing is.
+  // What is answered and not acked yet, up to some 256 KiB, as failures have words; no range:
+  // nothing is.
   sidebus::v1::PublishAck TakeAck();
 
   // The last ack was written.
@@ -59,16 +62,20 @@ class PublishStreamState : public std::enable_shared_from_this<PublishStreamStat
   struct Answered {
     Batch batch;
     std::vector<PublishResult> results;
+    std::size_t acked = 0;  // of the results
   };
 
   void OnDone(Batch batch, Publisher::Results results);
-  static void AddResults(const Answered& answered, sidebus::v1::PublishAck& ack);
+  void TakeAnswered();
+  // Adds results of `answered` while any of the `left` bytes are.
+  static void AddResults(Answered& answered, std::size_t& left, sidebus::v1::PublishAck& ack);
 
   std::uint64_t last_number_ = 0;
   std::uint64_t events_in_flight_ = 0;
   std::uint64_t bytes_in_flight_ = 0;
   std::uint64_t events_in_ack_ = 0;
   std::uint64_t bytes_in_ack_ = 0;
+  std::deque<Answered> to_ack_;  // in order of their numbers
 
   Mutex mu_;
   bool closed_ ABSL_GUARDED_BY(mu_) = false;

@@ -9,6 +9,7 @@
 #include "server/base/error.h"
 #include "server/rpc/event_conversions.h"
 #include "server/rpc/message_buffer.h"
+#include "server/rpc/request_shape.h"
 #include "server/rpc/subscribe_conversions.h"
 
 namespace sidebus {
@@ -22,6 +23,11 @@ absl::Status TooLarge(std::string_view what, std::uint64_t is, std::uint64_t lim
       Reason::kRequestTooLarge,
       fmt::format("a message of the stream has {} {}, at most {} are allowed", is, what, limit),
       {{std::string(error_key::kLimit), fmt::to_string(limit)}});
+}
+
+absl::Status NoMessage() {
+  return MakeError(Reason::kEventInvalid,
+                   "the message is no sidebus.v1.PublishStreamRequest (or a string is not UTF-8)");
 }
 
 grpc::ByteBuffer AckBuffer(sidebus::v1::PublishAck ack) {
@@ -119,15 +125,18 @@ absl::Status PublishStreamService::HandleMessage(const ServerCall& call, SteadyT
   if (bytes > requests_.max_request_bytes) {
     return TooLarge("bytes", bytes, requests_.max_request_bytes);
   }
-  // In memory already, so it counts even beyond the limit; the publisher counts the events.
-  budget_.Take(bytes);
-  const absl::Cleanup give_back = [&] { budget_.Return(bytes); };
-  sidebus::v1::PublishStreamRequest request;
-  if (!ParseMessage(message, request)) {
-    return MakeError(
-        Reason::kEventInvalid,
-        "the message is no sidebus.v1.PublishStreamRequest (or a string is not UTF-8)");
+  const auto shape = ShapeOf(message, sidebus::v1::PublishStreamRequest::kEventsFieldNumber);
+  if (!shape.has_value()) return NoMessage();
+  if (shape->events > limits_.events_in_flight) {
+    return TooLarge("events", shape->events, limits_.events_in_flight);
   }
+  const std::uint64_t needed = MemoryFor(*shape, bytes);
+  if (bytes <= budget_.limit() && needed > budget_.limit()) return NeverFits(budget_.limit());
+  // In memory already, so it counts even beyond the limit; the publisher counts the events.
+  budget_.Take(needed);
+  const absl::Cleanup give_back = [&] { budget_.Return(needed); };
+  sidebus::v1::PublishStreamRequest request;
+  if (!ParseMessage(message, request)) return NoMessage();
   if (request.has_start()) {
     if (!first) {
       return MakeError(Reason::kStartInvalid, "a start is for the first message only",
@@ -136,11 +145,7 @@ absl::Status PublishStreamService::HandleMessage(const ServerCall& call, SteadyT
     stream.want_positions = request.start().want_positions();
     stream.topic = request.start().topic();
   }
-  const auto count = static_cast<std::uint64_t>(request.events_size());
-  if (count > limits_.events_in_flight) {
-    return TooLarge("events", count, limits_.events_in_flight);
-  }
-  if (count == 0) return absl::OkStatus();
+  if (request.events_size() == 0) return absl::OkStatus();
   const TraceContext trace{call.Metadata("traceparent"), call.Metadata("tracestate")};
   stream.Add(publisher_, bytes, EventsFromProto(*request.mutable_events(), trace), deadline);
   return absl::OkStatus();

@@ -6,6 +6,11 @@
 #include "server/base/error.h"
 
 namespace sidebus {
+namespace {
+
+const ServerCall* WaitingCall(const ReadSlots::Awaiter* awaiter) { return &awaiter->call; }
+
+}  // namespace
 
 bool ReadSlots::Awaiter::await_ready() {
   if (call.cancelled()) {
@@ -22,11 +27,14 @@ bool ReadSlots::Awaiter::await_ready() {
 void ReadSlots::Awaiter::await_suspend(std::coroutine_handle<> handle) {
   waiter = handle;
   slots.waiting_.push_back(this);
-  // Found by address, as the hook may run when this awaiter is long gone.
-  call.OnCancel([&list = slots, self = this] {
-    if (std::ranges::find(list.waiting_, self) == list.waiting_.end()) return;
-    list.waiting_.remove(self);
-    list.StopWaiting(*self, Grant::kCancelled);
+  // Found by its call, as the hook may run when this awaiter is long gone, and another one at its
+  // address.
+  call.OnCancel([&list = slots, waiting_call = &call] {
+    const auto self = std::ranges::find(list.waiting_, waiting_call, &WaitingCall);
+    if (self == list.waiting_.end()) return;
+    Awaiter& awaiter = **self;
+    list.waiting_.erase(self);
+    list.StopWaiting(awaiter, Grant::kCancelled);
   });
 }
 

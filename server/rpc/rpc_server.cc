@@ -1,5 +1,6 @@
 #include "server/rpc/rpc_server.h"
 
+#include <google/protobuf/stubs/common.h>
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
@@ -49,8 +50,7 @@ class RpcServer::Impl {
   const TransportLimits transport_;
   Metrics& metrics_;
   DrainNotice drain_;
-  UnaryReader
-      small_reader_;  // a slow client's Describe is not to wait for Publish, nor the reverse
+  UnaryReader small_reader_;  // a slow Describe is not to hold up a Publish, nor the reverse
   HealthService health_;
   PublishService publish_;
   PublishStreamService publish_stream_;
@@ -133,13 +133,16 @@ void RpcServer::BeginDrain(Duration grace, const std::string& reason) {
   impl_->drain_.Begin({grace, reason});
 }
 
-// All stop accepting at the same time only as far as one after the other is: the deadline is
-// common.
+// The listeners stop one after the other; the deadline is one for all.
 void RpcServer::Shutdown(SteadyTime deadline) {
   for (auto& server : impl_->servers_) server->Shutdown(deadline);
   impl_->servers_.clear();
 }
 
 std::string RpcLibraryVersion() { return grpc::Version(); }
+
+std::string ProtobufLibraryVersion() {
+  return google::protobuf::internal::VersionString(GOOGLE_PROTOBUF_VERSION);
+}
 
 }  // namespace sidebus

@@ -29,6 +29,8 @@ struct RpcServerOptions {
 
 // gRPC's version, for example "1.51.1".
 std::string RpcLibraryVersion();
+// Protobuf's, for example "3.21.12".
+std::string ProtobufLibraryVersion();
 
 // What the gateway serves.
 struct RpcBackends {

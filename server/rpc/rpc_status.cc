@@ -27,20 +27,24 @@ std::string Cut(std::string text, std::size_t size) {
   return text;
 }
 
-}  // namespace
+// Longer texts are cut.
+struct TextLimits {
+  std::size_t message = std::numeric_limits<std::size_t>::max();
+  std::size_t value = std::numeric_limits<std::size_t>::max();
+};
 
-google::rpc::Status ToRpcStatus(const absl::Status& status) {
+google::rpc::Status Convert(const absl::Status& status, const TextLimits& limits) {
   google::rpc::Status proto;
   proto.set_code(static_cast<int>(status.code()));
   if (status.ok()) return proto;
-  proto.set_message(Cut(std::string(status.message()), kMaxMessage));
+  proto.set_message(Cut(std::string(status.message()), limits.message));
 
   const ErrorDetails details = DetailsOf(status).value_or(ErrorDetails{});
   google::rpc::ErrorInfo info;
   info.set_reason(std::string(ReasonName(details.reason)));
   info.set_domain("sidebus");
   for (const auto& [key, value] : details.metadata) {
-    (*info.mutable_metadata())[key] = Cut(value, kMaxValue);
+    (*info.mutable_metadata())[key] = Cut(value, limits.value);
   }
   proto.add_details()->PackFrom(info);
 
@@ -53,18 +57,23 @@ google::rpc::Status ToRpcStatus(const absl::Status& status) {
       field != details.metadata.end()) {
     google::rpc::BadRequest bad_request;
     auto* violation = bad_request.add_field_violations();
-    violation->set_field(Cut(field->second, kMaxValue));
+    violation->set_field(Cut(field->second, limits.value));
     violation->set_description(proto.message());
     proto.add_details()->PackFrom(bad_request);
   }
   return proto;
 }
 
+}  // namespace
+
+// Nothing is cut: it travels in a message, and `failed_topics` must be whole.
+google::rpc::Status ToRpcStatus(const absl::Status& status) { return Convert(status, {}); }
+
 grpc::Status ToGrpcStatus(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
   if (absl::IsCancelled(status)) return grpc::Status::CANCELLED;
   grpc::Status result;
-  grpc::SetErrorDetails(ToRpcStatus(status), &result);
+  grpc::SetErrorDetails(Convert(status, {.message = kMaxMessage, .value = kMaxValue}), &result);
   return result;
 }
 

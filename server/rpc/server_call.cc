@@ -60,14 +60,14 @@ void ServerCall::OnCancel(absl::AnyInvocable<void()> hook) {
 
 void ServerCall::Finish(CallRef call, const absl::Status& status) {
   ServerCall& self = *std::exchange(call.call_, nullptr);  // OnFinished() has the reference
-  self.metrics_->Handled(status.code());
+  self.metrics_->Handled(status.code(), std::chrono::steady_clock::now() - self.accepted_);
   self.stream_.Finish(ToGrpcStatus(status), static_cast<CqTag*>(&self.finished_));
 }
 
 void ServerCall::FinishWith(CallRef call, const grpc::ByteBuffer& answer) {
   ServerCall& self = *std::exchange(call.call_, nullptr);
   self.metrics_->Sent();
-  self.metrics_->Handled(absl::StatusCode::kOk);
+  self.metrics_->Handled(absl::StatusCode::kOk, std::chrono::steady_clock::now() - self.accepted_);
   self.stream_.WriteAndFinish(answer, grpc::WriteOptions(), grpc::Status::OK,
                               static_cast<CqTag*>(&self.finished_));
 }

@@ -59,8 +59,12 @@ class ServerCall {
   const std::string& listener() const { return host_.listener(); }
   EventLoop& loop() { return loop_; }
 
-  // Set by the host before the method's coroutine starts.
-  void set_metrics(MethodMetrics& metrics) { metrics_ = &metrics; }
+  // Called by the host before the method's coroutine starts.
+  void Accept(MethodMetrics& metrics) {
+    metrics_ = &metrics;
+    accepted_ = std::chrono::steady_clock::now();
+    metrics.Started();
+  }
 
   // Time left until the client's deadline; nullopt without one.
   std::optional<Duration> TimeLeft() const;
@@ -113,6 +117,7 @@ class ServerCall {
   CallHost& host_;
   EventLoop& loop_;
   MethodMetrics* metrics_ = nullptr;
+  SteadyTime accepted_;
   grpc::GenericServerContext context_;
   grpc::GenericServerAsyncReaderWriter stream_{&context_};
   std::atomic<int> refs_{0};

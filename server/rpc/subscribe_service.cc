@@ -88,8 +88,8 @@ struct SubscribeService::Stream final : StreamSink {
   LocalEvent taken;                    // for ReadRequests: unanswered is less, or the end
   std::size_t unanswered = 0;          // ids settled since the last Take()
   absl::Status failure;                // the stream is to end with it
-  std::unique_ptr<Subscriber>
-      subscriber;  // last: destroyed before the sink's signal; null at the end
+  // Null at the end. Last: destroyed before the sink's signal.
+  std::unique_ptr<Subscriber> subscriber;
 };
 
 CallTask SubscribeService::Serve(CallRef call) {

@@ -103,7 +103,13 @@ TEST_P(BrokerContract, PurgeReportsEverythingOnceAndNeverClaimsThatItWasNotWritt
       not_written.push_back(std::to_string(i));
     }
   }
-  PublishValues(topic, {"last"});
+  // The purge may still be at work, and take the first of these too.
+  std::unique_ptr<Sent> last;
+  do {
+    last = std::make_unique<Sent>(ValueOf("last"));
+    ASSERT_TRUE(producer().Produce(handle, *last).ok());
+  } while (last->Report().outcome == DeliveryReport::Outcome::kNotWritten);
+  ASSERT_EQ(last->Report().outcome, DeliveryReport::Outcome::kWritten);
   Receiver receiver;
   auto consumer = Consume(UnusedName("group"), {topic}, receiver);
   ASSERT_TRUE(receiver.WaitUntil([](const Receiver& r) { return r.count() > 0; }));

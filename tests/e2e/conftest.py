@@ -128,6 +128,7 @@ class Gateways:
         if broker == "kafka":
             self._make_topics(producer_config, partitions)
         one = Gateway(config, flags)
+        one.prefix = self.prefix
         self._made.append(one)
         return one.start() if start else one
 
@@ -147,6 +148,22 @@ def connect():
 
     def make(gateway):
         made.append(Bus(gateway.endpoint))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def client():
+    """Makes Python clients, which end with the test."""
+    import sidebus
+
+    made = []
+
+    def make(gateway):
+        made.append(sidebus.connect(gateway.endpoint))
         return made[-1]
 
     yield make

@@ -394,3 +394,10 @@ def test_the_endpoint_comes_from_the_environment_and_the_flag_wins(gateway):
 
     assert from_variable.returncode == 0
     assert from_flag.returncode == 0
+
+
+def test_an_unknown_verb_is_named():
+    done = sidebus("frobnicate", "--group", "g")
+
+    assert done.returncode == 2
+    assert 'there is no verb "frobnicate"' in done.stderr

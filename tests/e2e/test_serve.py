@@ -68,7 +68,7 @@ def test_sigterm_lets_held_events_settle(gateway, connect, cluster, prefix, grou
     one.signal(signal.SIGTERM)
     stream.next("draining")
     stream.ack(*held)
-    stream.send(drain=True)
+    stream.drain()
 
     assert one.wait(5) == 0
     assert cluster.committed(group, f"{prefix}-orders") == {0: 2}

@@ -22,7 +22,7 @@ MIRRORS = [
     "jf" + "rog",
     "verd" + "accio",
     r"\bdev" + r"pi\b",
-    r"[\w-]\.inter" + r"nal\b",
+    r"[\w-]\.(?-i:inter" + r"nal)\b",  # hosts; an enumerator INTERNAL is none
     "nexus" + "-repo",
     "pypi-" + "mirror",
     "registry-" + "mirror",

@@ -69,6 +69,16 @@ TEST(RpcStatusTest, ALongMessageIsCutBetweenCharactersSoThatItFitsIntoMetadata) 
   ASSERT_TRUE(parsed.ParseFromString(status.error_details()));  // checks UTF-8
 }
 
+TEST(RpcStatusTest, InAMessageNothingIsCutForClientsReadTheListsOfTopics) {
+  std::string topics = "t0";
+  for (int i = 1; i < 300; ++i) topics += ",t" + std::to_string(i);
+
+  const RpcError error =
+      ErrorOf(ToRpcStatus(MakeError(Reason::kBrokerDown, "x", {{"failed_topics", topics}})));
+
+  EXPECT_EQ(error.metadata.at("failed_topics"), topics);
+}
+
 TEST(TimeConversionTest, TimesAndDurationsComeBackAsTheyWere) {
   for (const std::int64_t nanos : {std::int64_t{0}, std::int64_t{1}, std::int64_t{-1},
                                    std::int64_t{1'700'000'000'123'456'789}}) {

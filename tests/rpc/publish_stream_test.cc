@@ -135,6 +135,44 @@ TEST_F(PublishStreamRpcTest, AnEventThatFailsIsNamedByItsNumberAndTheStreamGoesO
   EXPECT_TRUE(stream_->Finish().ok());
 }
 
+TEST_F(PublishStreamRpcTest, ManyFailuresAreToldInAcksThatEveryClientCanRead) {
+  StartServer();
+  producer_.SetReadiness("dev-orders", TopicReadiness::kWaiting);
+  Open();
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(Send(2500));
+  ASSERT_TRUE(Eventually([&] { return publisher_->in_flight_events() == 10'000; }));
+
+  publisher_->Refuse();
+  publisher_->DropWaiting();
+  v1::PublishStreamResponse response;
+  while (settled_.size() < 10'000 && stream_->Read(&response)) {
+    EXPECT_LT(response.ByteSizeLong(), 512u << 10);
+    Take(response);
+  }
+
+  EXPECT_THAT(failures_, SizeIs(10'000));
+  std::uint64_t number = 0;
+  for (const auto& failure : failures_) ASSERT_EQ(failure.number(), ++number);
+  EXPECT_TRUE(ErrorOf(failures_.back().error()).retry);
+  stream_->WritesDone();
+  EXPECT_FALSE(stream_->Read(&response)) << "nothing is told twice";
+  EXPECT_TRUE(stream_->Finish().ok());
+}
+
+TEST_F(PublishStreamRpcTest, MoreEventsInAMessageThanTheLimitEndTheStream) {
+  options_.publish_streams.events_in_flight = 100;
+  StartServer();
+  Open();
+  ASSERT_TRUE(Send(101));
+
+  v1::PublishStreamResponse response;
+  EXPECT_FALSE(stream_->Read(&response));
+  const RpcError error = ErrorOf(stream_->Finish());
+
+  EXPECT_EQ(error.reason, "REQUEST_TOO_LARGE");
+  EXPECT_EQ(error.metadata.at("limit"), "100");
+}
+
 TEST_F(PublishStreamRpcTest, StopsReadingAtItsLimitOfEventsUntilAnAckIsWritten) {
   options_.publish_streams.events_in_flight = 100;
   StartServer();

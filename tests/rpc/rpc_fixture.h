@@ -82,6 +82,7 @@ inline RpcError ErrorOf(const grpc::Status& status) {
 // the test plays, and subscribers that the test plays.
 //
 //   type "order.created"    topic "orders", enabled
+//   type "keyed"            topic "orders", key at order.id
 //   type "off"              topic "orders", disabled
 class RpcFixture : public ::testing::Test {
  protected:
@@ -122,8 +123,10 @@ class RpcFixture : public ::testing::Test {
 
   // Sets everything up with options_; the addresses are in addresses_.
   void StartServer() {
-    const auto router = *Router::Make(
-        {{"order.created", {{"orders", "", true}}}, {"off", {{"orders", "", false}}}}, "dev");
+    const auto router = *Router::Make({{"order.created", {{"orders", "", true}}},
+                                       {"keyed", {{"orders", "order.id", true}}},
+                                       {"off", {{"orders", "", false}}}},
+                                      "dev");
     PublisherOptions publisher;
     publisher.max_event_bytes = 2 << 20;
     publisher_ = std::make_unique<Publisher>(publisher, router, budget(), Clock::Real(), timers_,

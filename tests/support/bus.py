@@ -68,6 +68,14 @@ class Bus:
     def publish_stream(self, requests):
         return self._publish_stream(requests)
 
+    def call(self, method):
+        """Calls any method with an empty message. The code of the answer."""
+        try:
+            self._channel.unary_unary(method)(b"", timeout=10)
+        except grpc.RpcError as error:
+            return error.code()
+        return grpc.StatusCode.OK
+
     def describe(self, *event_types):
         return self._describe(api.DescribeRequest(event_types=event_types), timeout=10)
 
@@ -100,6 +108,9 @@ class Stream:
     def nack(self, delivery, **fields):
         self.send(nack=[api.Nack(delivery_id=delivery.delivery_id, **fields)])
 
+    def drain(self):
+        self.send(drain=True)
+
     def half_close(self):
         self._outbox.put(None)
 
@@ -123,6 +134,14 @@ class Stream:
         """So many deliveries."""
         deadline = time.monotonic() + seconds
         return [self.next("delivery", deadline - time.monotonic()) for _ in range(count)]
+
+    def batch(self, seconds=20):
+        """All deliveries that are here, at least one."""
+        first = self.next("delivery", seconds)
+        with self._changed:
+            rest = list(self._arrived["delivery"])
+            self._arrived["delivery"].clear()
+        return [first, *rest]
 
     def waiting(self):
         """How many messages of each kind nobody asked for yet."""

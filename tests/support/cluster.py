@@ -3,8 +3,11 @@
 import time
 from contextlib import closing
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+from waiting import eventually
+
+COORDINATOR_LOADS = KafkaError.COORDINATOR_LOAD_IN_PROGRESS
 
 
 class Cluster:
@@ -12,7 +15,7 @@ class Cluster:
 
     def __init__(self, bootstrap):
         self.bootstrap = bootstrap
-        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 3})
+        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
 
     def create(self, *topics, partitions=3):
         wanted = [NewTopic(topic, partitions, replication_factor=1) for topic in topics]
@@ -34,21 +37,21 @@ class Cluster:
 
     def records(self, topic, seconds=30):
         """Every record of a topic, in order per partition."""
-        ends = {partition: end for partition, end in self.ends(topic).items() if end > 0}
         found = []
         with closing(self._consumer()) as consumer:
-            consumer.assign([TopicPartition(topic, each, OFFSET_BEGINNING) for each in ends])
+            left = set(consumer.list_topics(topic, timeout=20).topics[topic].partitions)
+            consumer.assign([TopicPartition(topic, each, OFFSET_BEGINNING) for each in left])
             deadline = time.monotonic() + seconds
-            while ends:
-                for record in consumer.consume(1000, timeout=0.2):
-                    if record.error():
+            while left:
+                for record in consumer.consume(1000, timeout=0.02):
+                    if record.error() is None:
+                        found.append(record)
+                    elif record.error().code() == KafkaError._PARTITION_EOF:
+                        left.discard(record.partition())
+                    elif record.error().fatal():
                         raise KafkaException(record.error())
-                    found.append(record)
-                for at in consumer.position([TopicPartition(topic, each) for each in ends]):
-                    if at.offset >= ends[at.partition]:
-                        del ends[at.partition]
                 if time.monotonic() > deadline:
-                    raise AssertionError(f"{topic}: not read to {ends} in {seconds} s")
+                    raise AssertionError(f"{topic}: {left} not read to the end in {seconds} s")
         return found
 
     def committed(self, group, topic):
@@ -56,8 +59,13 @@ class Cluster:
         with closing(self._consumer(group)) as consumer:
             partitions = consumer.list_topics(topic, timeout=20).topics[topic].partitions
             asked = [TopicPartition(topic, partition) for partition in partitions]
-            answered = consumer.committed(asked, timeout=20)
+            answered = eventually(lambda: _ask(consumer, asked), "a coordinator")
         return {each.partition: each.offset for each in answered if each.offset >= 0}
+
+    def members(self, group):
+        """How many members a group has."""
+        (described,) = self._admin.describe_consumer_groups([group]).values()
+        return len(described.result(20).members)
 
     def _consumer(self, group="sidebus-e2e-observer"):
         """It joins no group: it only reads, or asks."""
@@ -66,6 +74,18 @@ class Cluster:
                 "bootstrap.servers": self.bootstrap,
                 "group.id": group,
                 "enable.auto.commit": False,
-                "log_level": 3,
+                "enable.partition.eof": True,
+                "fetch.wait.max.ms": 10,
+                "log_level": 0,
             }
         )
+
+
+def _ask(consumer, partitions):
+    """The committed positions; None while a coordinator that has just started loads them."""
+    try:
+        return consumer.committed(partitions, timeout=20)
+    except KafkaException as error:
+        if error.args[0].code() not in (KafkaError.NOT_COORDINATOR, COORDINATOR_LOADS):
+            raise
+        return None

@@ -16,7 +16,7 @@ BINARY = os.environ.get("SIDEBUS_BINARY", "sidebus")
 
 READY = re.compile(
     r"sidebus (?P<version>\S+) is ready: API (?P<api>.+?); admin (?P<admin>\S+); "
-    r"broker (?P<broker>\w+)(?: at (?P<bootstrap>[^;]+))?; (?P<event_types>\d+) event types"
+    r"broker (?P<broker>\w+)(?: at (?P<bootstrap>[^;]+))?; (?P<event_types>\d+) event types?"
 )
 
 

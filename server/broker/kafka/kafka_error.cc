@@ -15,7 +15,7 @@ std::string AdviceFor(Reason reason) {
     case Reason::kBrokerDenied:
       return "Kafka refused it: grant the gateway's Kafka user access";
     case Reason::kTopicMissing:
-      return "it does not exist: create it";
+      return "the topic does not exist: create it";
     case Reason::kEventInvalid:
       return "the broker found the record invalid: check key, timestamp and the topic's settings";
     case Reason::kGroupProtocol:
@@ -76,7 +76,7 @@ bool SaysTopicIsMissing(rd_kafka_resp_err_t error) {
 }
 
 DeliveryReport ReportOf(rd_kafka_msg_status_t status, rd_kafka_resp_err_t error,
-                        std::string_view topic, std::int32_t partition, std::int64_t offset) {
+                        std::int32_t partition, std::int64_t offset) {
   DeliveryReport report;
   report.partition = partition;
   switch (status) {
@@ -86,7 +86,7 @@ DeliveryReport ReportOf(rd_kafka_msg_status_t status, rd_kafka_resp_err_t error,
       return report;
     case RD_KAFKA_MSG_STATUS_NOT_PERSISTED:
       report.outcome = DeliveryReport::Outcome::kNotWritten;
-      report.error = ErrorOfKafka(error, "publish to", topic);
+      report.error = ErrorOfKafka(error, "publish", "");
       return report;
     case RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED:
       break;
@@ -94,9 +94,9 @@ DeliveryReport ReportOf(rd_kafka_msg_status_t status, rd_kafka_resp_err_t error,
   report.outcome = DeliveryReport::Outcome::kUnknown;
   report.error = MakeError(
       Reason::kDeliveryTimeout,
-      fmt::format("publish to topic \"{}\": handed to a broker that did not answer ({}): it may or "
-                  "may not be written; publish it again with the same id",
-                  topic, rd_kafka_err2name(error)));
+      fmt::format("publish: handed to a broker that did not answer ({}): it may or may not be "
+                  "written; publish it again with the same id",
+                  rd_kafka_err2name(error)));
   return report;
 }
 

@@ -24,7 +24,8 @@ bool SaysTopicIsMissing(rd_kafka_resp_err_t error);
 
 // What became of a record. The status alone decides the outcome: a record that is in the log is
 // written, whatever `error` says, and one that a broker was given and did not answer is unknown.
+// The error names no topic: here only full names are known, and the API says them without prefix.
 DeliveryReport ReportOf(rd_kafka_msg_status_t status, rd_kafka_resp_err_t error,
-                        std::string_view topic, std::int32_t partition, std::int64_t offset);
+                        std::int32_t partition, std::int64_t offset);
 
 }  // namespace sidebus

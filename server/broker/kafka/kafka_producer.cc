@@ -1,9 +1,9 @@
 #include "server/broker/kafka/kafka_producer.h"
 
 #include <array>
+#include <chrono>
 #include <utility>
 
-#include "server/base/check.h"
 #include "server/base/error.h"
 #include "server/base/log.h"
 #include "server/broker/kafka/kafka_error.h"
@@ -12,6 +12,8 @@ namespace sidebus {
 namespace {
 
 constexpr int kPollMs = 1000;
+// What was between two of librdkafka's queues during a purge escapes it: purge again.
+constexpr auto kPurgeAgain = std::chrono::milliseconds(100);
 constexpr std::size_t kReportsAtOnce = 256;
 
 KafkaHeaders HeadersOf(const Record& record) {
@@ -65,15 +67,13 @@ KafkaProducer::~KafkaProducer() {
     MutexLock lock(mu_);
     open_ = false;
   }
-  Purge();
-  {
-    MutexLock lock(mu_);
-    while (in_flight_ != 0) all_reported_.Wait(mu_);
-  }
-  lookups_.reset();
+  do {
+    Purge();
+  } while (!Flush(Clock::Real().Now() + kPurgeAgain));
   stopping_ = true;
   Wake();
   thread_.join();
+  lookups_.reset();  // after the poll thread, which tells it what it hears
 }
 
 std::shared_ptr<ProducerClient> KafkaProducer::client() const {
@@ -157,7 +157,7 @@ absl::Status KafkaProducer::Produce(ProducerTopic& topic, PendingRecord& record)
   }
   const rd_kafka_resp_err_t error = rd_kafka_error_code(refused.get());
   if (SaysTopicIsMissing(error)) lookups_->Forget(kafka_topic);
-  return ErrorOfKafka(error, "publish to", topic.name());
+  return ErrorOfKafka(error, "publish", "");
 }
 
 bool KafkaProducer::Flush(SteadyTime deadline) {
@@ -186,9 +186,13 @@ void KafkaProducer::Wake() {
 void KafkaProducer::Run() {
   std::shared_ptr<ProducerClient> client = this->client();
   while (!stopping_) {
-    if (const KafkaEvent event(rd_kafka_queue_poll(client->queue.get(), kPollMs));
+    const bool purging = replacing_ && in_flight_ != 0;
+    const int timeout_ms = purging ? static_cast<int>(kPurgeAgain.count()) : kPollMs;
+    if (const KafkaEvent event(rd_kafka_queue_poll(client->queue.get(), timeout_ms));
         event != nullptr) {
       OnEvent(event.get());
+    } else if (purging) {
+      Purge();
     }
     if (replacing_ && in_flight_ == 0) {
       client.reset();
@@ -222,7 +226,7 @@ void KafkaProducer::OnReports(rd_kafka_event_t* event) {
         lookups_->Forget(topic);
       }
       const DeliveryReport report = ReportOf(rd_kafka_message_status(&message), message.err,
-                                             topic.name(), message.partition, message.offset);
+                                             message.partition, message.offset);
       if (report.outcome == DeliveryReport::Outcome::kWritten) lookups_->OnDelivered();
       static_cast<PendingRecord*>(message._private)->OnReport(report);
     }
@@ -261,8 +265,14 @@ void KafkaProducer::StartReplacing() {
 
 void KafkaProducer::FinishReplacing() {
   absl::StatusOr<std::shared_ptr<ProducerClient>> client = MakeClientAndTopics();
-  // The same options made the first one; only the machine can be out of something.
-  SIDEBUS_CHECK(client.ok());
+  if (!client.ok()) {
+    // The same options made the first one, so a file or the machine is at fault, and may recover.
+    if (!std::exchange(replacing_failed_, true)) {
+      Log(LogLevel::kError, "no new Kafka producer can be made; it is tried again each second",
+          {{"error", client.status()}});
+    }
+    return;
+  }
   std::shared_ptr<ProducerClient> old;
   {
     MutexLock lock(mu_);
@@ -274,6 +284,7 @@ void KafkaProducer::FinishReplacing() {
     open_ = true;
   }
   replacing_ = false;
+  replacing_failed_ = false;
   ++replaced_;
   lookups_->ForgetAll();
   readiness_changed_ = true;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -23,6 +24,8 @@ namespace sidebus {
 //
 //   open       --fatal error of the client-->  replacing
 //   replacing  --everything accepted is reported, a new client is made-->  open
+//              (it cannot be made, for example because a certificate file is gone: it is tried
+//              again each second)
 //
 // While replacing, what was accepted is purged and reported by its status (never guessed), topics
 // are kWaiting and Produce() refuses: no record overtakes one of the old client. Topic handles stay
@@ -83,7 +86,10 @@ class KafkaProducer final : public Producer {
   std::atomic<std::uint64_t> replaced_{0};
   std::atomic<bool> readiness_changed_{false};
   std::atomic<bool> stopping_{false};
-  bool replacing_ = false;  // poll thread only
+  // Poll thread only.
+  bool replacing_ = false;
+  bool replacing_failed_ = false;  // and that was logged
+
   std::unique_ptr<TopicLookups> lookups_;
   std::thread thread_;
 };

@@ -1,5 +1,6 @@
 #include "server/broker/kafka/topic_lookups.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -15,8 +16,11 @@ using std::chrono::seconds;
 constexpr Duration kNegativeLife = seconds(1);
 constexpr Duration kRefreshEvery = seconds(1);
 constexpr Duration kPauseWhileDown = milliseconds(50);
+// While no broker is reachable the time-out begins short, because the destructor waits for it, and
+// doubles with each one that passes: a broker may be far away.
 constexpr int kTimeoutMs = 1000;
 constexpr int kTimeoutWhileDownMs = 200;
+constexpr int kMostDoublings = 3;
 constexpr int kTimeoutsUntilDown = 3;
 
 SteadyTime Now() { return Clock::Real().Now(); }
@@ -73,7 +77,11 @@ void TopicLookups::Ask(KafkaTopic& topic) {
 }
 
 void TopicLookups::Forget(KafkaTopic& topic) {
-  topic.known_ = KafkaTopic::Known::kNothing;
+  {
+    MutexLock lock(mu_);
+    topic.known_ = KafkaTopic::Known::kNothing;
+    ++topic.forgotten_;
+  }
   Ask(topic);
 }
 
@@ -115,64 +123,82 @@ void TopicLookups::Run() {
       continue;
     }
     look_now_ = false;
-    KafkaTopic* const topic = NextTopic();
+    const LookUp look_up = Next();
     mu_.unlock();
-    const Answer answer = LookUp(topic);
+    const Answer answer = Perform(look_up);
     Judge(answer);
     mu_.lock();
     if (answer == Answer::kAnswered) {
       refresh_at = Now() + kRefreshEvery;
       continue;
     }
-    if (topic != nullptr && topic->asked_) asked_.push_back(topic);
+    if (look_up.asked) asked_.push_back(look_up.topic);
+    if (answer == Answer::kOutdated) continue;
     // A refusal can come at once; do not turn it into a busy loop.
     if (!stopping_) wake_.WaitUntil(mu_, Now() + kPauseWhileDown);
     refresh_at = Now();
   }
 }
 
-KafkaTopic* TopicLookups::NextTopic() {
+TopicLookups::LookUp TopicLookups::Next() {
   if (!asked_.empty()) {
     KafkaTopic* const topic = asked_.front();
     asked_.erase(asked_.begin());
-    return topic;
+    return {topic, true, topic->forgotten_};
   }
-  if (topics_.empty()) return nullptr;
-  return topics_[next_refresh_++ % topics_.size()];
+  if (topics_.empty()) return {};
+  KafkaTopic* const topic = topics_[next_refresh_++ % topics_.size()];
+  return {topic, false, topic->forgotten_};
 }
 
-TopicLookups::Answer TopicLookups::LookUp(KafkaTopic* topic) {
-  const Target target = target_(topic);
+int TopicLookups::TimeoutMs() const {
+  if (reachable()) return kTimeoutMs;
+  return std::min(kTimeoutMs, kTimeoutWhileDownMs << std::min(timeouts_.load(), kMostDoublings));
+}
+
+TopicLookups::Answer TopicLookups::Perform(const LookUp& look_up) {
+  const Target target = target_(look_up.topic);
   if (target.client == nullptr) return Answer::kNobodyAsked;
   const struct rd_kafka_metadata* raw = nullptr;
   const rd_kafka_resp_err_t error =
-      rd_kafka_metadata(target.client->handle.get(), 0, target.topic, &raw,
-                        reachable() ? kTimeoutMs : kTimeoutWhileDownMs);
+      rd_kafka_metadata(target.client->handle.get(), 0, target.topic, &raw, TimeoutMs());
   const std::unique_ptr<const struct rd_kafka_metadata, MetadataDeleter> metadata(raw);
   if (error == RD_KAFKA_RESP_ERR__TIMED_OUT) return Answer::kTimeout;
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) return Answer::kNoConnection;
-  if (topic == nullptr || metadata->topic_cnt != 1) return Answer::kAnswered;
+  if (look_up.topic == nullptr) return Answer::kAnswered;
+  if (metadata->topic_cnt != 1) return Answer::kNobodyAsked;  // no answer to this question
+  return Store(look_up, metadata->topics[0].err) ? Answer::kAnswered : Answer::kOutdated;
+}
 
+bool TopicLookups::Store(const LookUp& look_up, rd_kafka_resp_err_t error) {
+  KafkaTopic& topic = *look_up.topic;
   // A topic that we may not see counts as one that exists: producing says that it is denied.
-  const auto known = SaysTopicIsMissing(metadata->topics[0].err) ? KafkaTopic::Known::kMissing
-                                                                 : KafkaTopic::Known::kExists;
-  topic->missing_since_look_ = Now();
-  const bool changed = topic->known_.exchange(known, std::memory_order_release) != known;
-  const bool was_asked = topic->asked_.exchange(false);
+  const auto known =
+      SaysTopicIsMissing(error) ? KafkaTopic::Known::kMissing : KafkaTopic::Known::kExists;
+  bool changed = false;
+  {
+    MutexLock lock(mu_);
+    if (topic.forgotten_ != look_up.forgotten) return false;
+    topic.missing_since_look_ = Now();
+    changed = topic.known_.exchange(known, std::memory_order_release) != known;
+    changed = topic.asked_.exchange(false) || changed;
+  }
   SetReachable(true);
-  if (changed || was_asked) changed_();
-  return Answer::kAnswered;
+  if (changed) changed_();
+  return true;
 }
 
 void TopicLookups::Judge(Answer answer) {
   switch (answer) {
     case Answer::kAnswered:
+    case Answer::kOutdated:
       timeouts_ = 0;
       SetReachable(true);
       return;
     case Answer::kNobodyAsked:
       return;
     case Answer::kNoConnection:
+      timeouts_ = 0;
       SetReachable(false);
       return;
     case Answer::kTimeout:

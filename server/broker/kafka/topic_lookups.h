@@ -50,6 +50,7 @@ class KafkaTopic final : public ProducerTopic {
   std::atomic<Known> known_{Known::kNothing};
   std::atomic<SteadyTime> missing_since_look_{SteadyTime{}};  // when kMissing was answered
   std::atomic<bool> asked_{false};                            // a look-up is queued or under way
+  std::uint64_t forgotten_ = 0;                               // times; guarded by TopicLookups::mu_
 };
 
 // Looks topics up, and with that finds out whether a broker can be reached.
@@ -60,14 +61,15 @@ class KafkaTopic final : public ProducerTopic {
 // of positive entries and the heartbeat of reachability are the same request.
 //
 //   reachable   --all brokers down (librdkafka), no connection in a look-up, or 3 time-outs-->  not
-//   not         --a look-up is answered, a record is delivered-->  reachable
+//   not         --a look-up is answered-->  reachable
+//
+// A record that is delivered starts the count of time-outs anew: on a slow line look-ups wait
+// behind large records.
 //
 // Thread safety: all methods may be called from any thread. `changed` is called on the look-up
 // thread with no lock held.
 class TopicLookups {
  public:
-  using Client = std::function<std::shared_ptr<const ProducerClient>(const KafkaTopic* topic)>;
-
   // Whom to ask; no client: nobody now.
   struct Target {
     std::shared_ptr<ProducerClient> client;
@@ -77,14 +79,15 @@ class TopicLookups {
   using TargetOf = std::function<Target(const KafkaTopic* topic)>;
 
   TopicLookups(TargetOf target, std::function<void()> changed);
-  ~TopicLookups();  // waits for a look-up under way: 0.2 s while unreachable, else at most 1 s
+  ~TopicLookups();  // waits for a look-up under way: 0.2 s while there is no connection, else 1 s
 
   void Add(KafkaTopic& topic);
 
   // Looks it up now, single-flight.
   void Ask(KafkaTopic& topic);
 
-  // A broker said that the topic does not exist (any more): whatever was known is not.
+  // A broker said that the topic does not exist (any more): whatever was known is not, nor what a
+  // look-up under way is going to answer.
   void Forget(KafkaTopic& topic);
   void ForgetAll();
 
@@ -96,11 +99,19 @@ class TopicLookups {
   void OnDelivered();       // a broker answered
 
  private:
-  enum class Answer : std::uint8_t { kAnswered, kNoConnection, kTimeout, kNobodyAsked };
+  enum class Answer : std::uint8_t { kAnswered, kOutdated, kNoConnection, kTimeout, kNobodyAsked };
+
+  struct LookUp {
+    KafkaTopic* topic = nullptr;  // null: nothing but the brokers
+    bool asked = false;           // else a refresh
+    std::uint64_t forgotten = 0;  // as of its start
+  };
 
   void Run();
-  KafkaTopic* NextTopic() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  Answer LookUp(KafkaTopic* topic);
+  LookUp Next() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Answer Perform(const LookUp& look_up);
+  bool Store(const LookUp& look_up, rd_kafka_resp_err_t error);
+  int TimeoutMs() const;
   void Judge(Answer answer);
   void SetReachable(bool reachable);
 

@@ -18,6 +18,14 @@ TEST(OptionsTest, NoPartOfTheMemoryIsGivenTwice) {
   }
 }
 
+// CheckConfig() compares with limits.memory / 10 * 3 and / 2.
+TEST(OptionsTest, WhatTheConfigurationLetsPassFits) {
+  constexpr std::uint64_t kTotal = (16 << 20) + 99;
+
+  EXPECT_EQ(ShareMemory(kTotal).publish, kTotal / 10 * 3);
+  EXPECT_EQ(ShareMemory(kTotal).subscribe, kTotal / 2);
+}
+
 TEST(OptionsTest, EveryTopicOfTheProducerConfigIsNamedOnceWithItsPrefix) {
   const ProducerConfig config = {
       {"b.v1", {{"shared", "", true}, {"own", "", false}}},

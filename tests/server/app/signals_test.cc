@@ -30,6 +30,17 @@ TEST(SignalsTest, EverySignalIsTakenOnce) {
   EXPECT_EQ(signals.WaitUntil(In(milliseconds(1))), Signals::Woken::kTime);
 }
 
+TEST(SignalsDeathTest, WhenNobodyWaitsAnyMoreASignalEndsTheProcessWithTheGivenCode) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        Signals signals;
+        signals.ExitOnNext(3);
+        raise(SIGTERM);
+      },
+      ::testing::ExitedWithCode(3), "");
+}
+
 TEST(SignalsTest, AFlagWakesAndStaysRaised) {
   Signals signals;
   EventFlag flag;

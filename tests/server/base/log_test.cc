@@ -45,6 +45,15 @@ TEST_F(LogTest, JsonIsOneObjectPerLineWithEscapedStrings) {
   EXPECT_THAT(line, EndsWith("}\n"));
 }
 
+TEST_F(LogTest, BytesThatAreNoUtf8AndControlsBeyondAsciiAreEscaped) {
+  const std::initializer_list<LogField> fields = {{"group", "\xff\xe2\x82 \xc2\x9b caf\xc3\xa9"}};
+
+  EXPECT_THAT(Capture(LogFormat::kJson, LogLevel::kInfo, fields),
+              HasSubstr("\"group\":\"\\ufffd\\ufffd\\ufffd \\u009b caf\xc3\xa9\""));
+  EXPECT_THAT(Capture(LogFormat::kText, LogLevel::kInfo, fields),
+              HasSubstr("group=\"\\ufffd\\ufffd\\ufffd \\u009b caf\xc3\xa9\""));
+}
+
 TEST_F(LogTest, ALineBelowTheLevelIsCountedButNotWritten) {
   const std::uint64_t before = LogLines(LogLevel::kDebug);
 

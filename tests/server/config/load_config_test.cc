@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <sstream>
 
 #include "server/config/config_print.h"
@@ -234,6 +235,22 @@ TEST(EnvironmentTest, AFlagShadowsItToo) {
   EXPECT_THAT(reading.warnings.at(0).what, HasSubstr("flag --producer-config"));
 }
 
+TEST(EnvironmentTest, AFlagShadowsThePrefixToo) {
+  ConfigSources sources;
+  sources.overrides.broker = "embedded";
+  sources.overrides.topic_prefix = "dev";
+  sources.environment["EVENT_BUS_TOPIC_PREFIX"] = "not even / checked";
+
+  const ConfigReading reading = ReadConfig(sources);
+
+  ASSERT_THAT(reading.problems, IsEmpty());
+  EXPECT_EQ(reading.loaded->config.topic_prefix, "dev");
+  EXPECT_EQ(reading.loaded->origins.at("topic_prefix"), "flag --topic-prefix");
+  EXPECT_THAT(
+      reading.warnings.at(0).ToString(),
+      AllOf(HasSubstr("environment EVENT_BUS_TOPIC_PREFIX"), HasSubstr("flag --topic-prefix")));
+}
+
 TEST(EnvironmentTest, WhatIsWrongInItNamesTheVariable) {
   ConfigSources sources;
   sources.overrides.broker = "embedded";
@@ -243,6 +260,23 @@ TEST(EnvironmentTest, WhatIsWrongInItNamesTheVariable) {
 
   ASSERT_THAT(reading.problems, SizeIs(1));
   EXPECT_EQ(reading.problems[0].source, "environment EVENT_BUS_PRODUCER_CONFIG");
+}
+
+TEST(ExamplesTest, EveryConfigurationUnderDeployLoadsWithoutAWarning) {
+  int examples = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::string(SIDEBUS_SOURCE_DIR) + "/deploy")) {
+    const std::string name = entry.path().filename();
+    if (!name.starts_with("config") || !name.ends_with(".yaml")) continue;
+    ConfigSources sources;
+    sources.file = entry.path();
+    const ConfigReading reading = ReadConfig(sources);
+
+    EXPECT_THAT(reading.problems, IsEmpty()) << name;
+    EXPECT_THAT(reading.warnings, IsEmpty()) << name;
+    ++examples;
+  }
+  EXPECT_GE(examples, 1);
 }
 
 TEST(PrintTest, WhatIsPrintedLoadsToTheSameConfiguration) {
@@ -257,6 +291,17 @@ TEST(PrintTest, WhatIsPrintedLoadsToTheSameConfiguration) {
   ASSERT_THAT(yaml.problems, IsEmpty());
   EXPECT_EQ(yaml.loaded->config, loaded.config);
   EXPECT_THAT(ConfigAsYaml(loaded), HasSubstr("topic_prefix: \"12\"  # flag --topic-prefix\n"));
+}
+
+TEST(PrintTest, AlsoShowsWhatMayOnlyHaveItsDefault) {
+  ConfigSources sources;
+  sources.overrides.broker = "embedded";
+
+  const std::string yaml = ConfigAsYaml(*LoadConfig(sources));
+
+  EXPECT_THAT(yaml, HasSubstr("dead_letter: \"off\"  # default\n"));
+  EXPECT_THAT(yaml, HasSubstr("  on_undecodable: halt  # default\n"));
+  EXPECT_THAT(yaml, HasSubstr("encoding: cloudevents  # default\n"));
 }
 
 TEST(PrintTest, SecretsAreNotShown) {

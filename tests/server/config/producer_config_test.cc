@@ -134,12 +134,13 @@ TEST(ProducerConfigTest, WhatOpenEdxAcceptsButCannotSendIsAWarning) {
       "producer_config:\n"
       "  no.topic: {}\n"
       "  empty.topic: {\"\": {event_key_field: k, enabled: false}}\n"
-      "  more.fields: {t: {event_key_field: k, enabled: true, mode: outbox}}\n");
+      "  more.fields: {t: {event_key_field: k, enabled: true, mode: outbox}}\n"
+      "  no.path: {t: {event_key_field: a..b, enabled: true}}\n");
 
   ASSERT_THAT(reading.problems, IsEmpty());
   std::vector<int> lines;
   for (const ConfigProblem& warning : reading.warnings) lines.push_back(warning.line);
-  EXPECT_THAT(lines, ::testing::UnorderedElementsAre(3, 4, 5));
+  EXPECT_THAT(lines, ::testing::UnorderedElementsAre(3, 4, 5, 6));
 }
 
 TEST(ProducerConfigTest, ThePrefixCountsInTheLengthOfATopic) {

@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <string>
+
+#include "server/metrics/subscribe_metrics.h"
+
 namespace sidebus {
 namespace {
 
@@ -63,6 +67,22 @@ TEST(MetricsTest, AHistogramCountsIntoItsBuckets) {
   EXPECT_THAT(text, HasSubstr("sidebus_wait_seconds_bucket{le=\"0.1\"} 0\n"));
   EXPECT_THAT(text, HasSubstr("sidebus_wait_seconds_bucket{le=\"1\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("sidebus_wait_seconds_count 1\n"));
+}
+
+TEST(SubscribeMetricsTest, GroupsBeyondTheLimitShareOneLabel) {
+  Metrics metrics;
+  SubscribeMetrics subscribe(metrics, 3);
+  for (int i = 0; i < 10'000; ++i) {
+    subscribe.ForGroup(subscribe.GroupLabel("group-" + std::to_string(i)));
+  }
+
+  const std::string text = metrics.Serialize();
+
+  EXPECT_THAT(text, HasSubstr("sidebus_subscriptions{group=\"group-2\"}"));
+  EXPECT_THAT(text, HasSubstr("sidebus_subscriptions{group=\"_other\"}"));
+  EXPECT_THAT(text, Not(HasSubstr("group-3")));
+  EXPECT_EQ(subscribe.GroupLabel("group-1"), "group-1");
+  EXPECT_EQ(subscribe.GroupLabel(""), "_broadcast");
 }
 
 TEST(MetricsTest, ADefaultHandleCountsNothing) {

@@ -32,6 +32,7 @@ TEST_P(PublishRefusalTest, IsAnsweredAtOnceAndNothingIsHandedOn) {
   EXPECT_THAT(Meta(call->result().error, GetParam().meta_key), Eq(GetParam().meta_value));
   EXPECT_THAT(call->result().event_id, Eq("7"));
   EXPECT_THAT(call->result().positions, IsEmpty());
+  EXPECT_FALSE(RetryDelayOf(call->result().error).has_value());
   EXPECT_THAT(std::string(call->result().error.message()), Not(IsEmpty()));
   EXPECT_THAT(producer_.accepted(), IsEmpty());
 }
@@ -196,6 +197,8 @@ TEST_F(PublishTopicTest, AMissingTopicRefusesTheWholeEvent) {
   producer_.WriteAll();
   ExpectRefused(call->result(0), Reason::kTopicMissing, "not_written");
   EXPECT_THAT(Meta(call->result(0).error, "topic"), Eq("audit"));
+  EXPECT_THAT(Meta(call->result(0).error, "failed_topics"), Eq("orders,audit"));
+  EXPECT_FALSE(RetryDelayOf(call->result(0).error).has_value());
   EXPECT_TRUE(call->result(1).error.ok());
 }
 

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
+import grpc
+
 from sidebus._lease_keeper import LeaseKeeper
 from sidebus._settle_batch import SettleBatch
 from sidebus.delivery import Delivery
-from sidebus.errors import error_from_status
+from sidebus.errors import SidebusError, UnavailableError, error_from_status
 from sidebus.events import Position
 from sidebus.subscribing import (
     Heartbeat,
@@ -212,6 +214,8 @@ class SubscribeStream:
         return not self._is_ended and not self._is_half_closed
 
     def _add(self, deliveries: event_bus_pb2.Deliveries, now: float) -> int:
+        if self._leases.next_due() is None:
+            self._wake()  # whoever sends has a new time to wait for
         for proto in deliveries.items:
             delivery = Delivery(proto, self)
             self._held[delivery.delivery_id] = delivery
@@ -267,3 +271,9 @@ class SubscribeStream:
         else:
             return SettleFailure(delivery_id, error)
         return SettleFailure(delivery_id, error, *about)
+
+
+def silence_error() -> SidebusError:
+    return UnavailableError(
+        f"nothing was heard from the gateway for {SILENCE:.0f} s", code=grpc.StatusCode.UNAVAILABLE
+    )

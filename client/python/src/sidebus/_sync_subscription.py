@@ -14,9 +14,9 @@ import grpc
 from sidebus._channel import Stub, worth_a_new_stream
 from sidebus._listeners import Listeners
 from sidebus._retry import Backoff, Pauses
-from sidebus._subscribe_stream import SILENCE, SubscribeStream
+from sidebus._subscribe_stream import SubscribeStream, silence_error
 from sidebus.delivery import Delivery, settle_after
-from sidebus.errors import ClosedError, SidebusError, UnavailableError, error_from_rpc
+from sidebus.errors import ClosedError, SidebusError, error_from_rpc
 from sidebus.subscribing import Started, SubscribeOptions, Window
 from sidebus.v1 import event_bus_pb2
 
@@ -184,7 +184,7 @@ class Subscription:
                 self._call.cancel()
         self._thread.join()
         if not self._is_committed:
-            _log.warning("%s: closed; the last acks may not be committed", self)
+            _log.warning("%r: closed; the last acks may not be committed", self)
         return self._is_committed
 
     def __enter__(self) -> Self:
@@ -199,8 +199,7 @@ class Subscription:
         self.close()
 
     def __repr__(self) -> str:
-        what = ", ".join(self._options.event_types or self._options.topics)
-        return f"<Subscription of {self._options.group or 'broadcast'} to {what}>"
+        return f"<Subscription of {self._options}>"
 
     # --- the application's threads -----------------------------------------------------------
 
@@ -277,7 +276,7 @@ class Subscription:
                     if is_over:
                         break
         except Exception as error:
-            _log.exception("%s: ended by a bug", self)
+            _log.exception("%r: ended by a bug", self)
             with self._lock:
                 self._fatal = error
         finally:
@@ -342,9 +341,3 @@ class Subscription:
                         return
                     self._outgoing.wait(stream.wait_seconds(self._clock()))
             yield request
-
-
-def silence_error() -> SidebusError:
-    return UnavailableError(
-        f"nothing was heard from the gateway for {SILENCE:.0f} s", code=grpc.StatusCode.UNAVAILABLE
-    )

@@ -200,6 +200,10 @@ class SubscribeOptions:
     def start(self) -> event_bus_pb2.SubscribeStart:
         return self._start
 
+    def __str__(self) -> str:
+        what = ", ".join(self.event_types or self.topics)
+        return f"{self.group or 'broadcast'} to {what}"
+
     def with_window(self, window: Window) -> SubscribeOptions:
         return replace(self, window=window)
 

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace sidebus {
+
+// Length of the UTF-8 sequence of one character at the start of `text`, which is not empty; 0 if
+// there is none (cut off, overlong, a surrogate, beyond U+10FFFF).
+std::size_t Utf8Length(std::string_view text);
+
+}  // namespace sidebus

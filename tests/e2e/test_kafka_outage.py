@@ -1,0 +1,234 @@
+"""Kafka is away: at the start, and in the middle of everything."""
+
+import itertools
+import threading
+import time
+from collections import Counter
+
+import grpc
+import pytest
+from bus import Bus, fault, fault_of
+from cluster import Cluster
+from kafka import Kafka
+from prometheus import Metrics
+from sidebus.v1 import event_bus_pb2 as api
+from sidebus.v1.event_pb2 import Event
+from waiting import eventually
+
+ROUTES = {"order.created": {"orders": {"event_key_field": "", "enabled": True}}}
+
+
+@pytest.fixture(scope="module")
+def kafka():
+    """A broker that these tests alone kill and start again."""
+    with Kafka() as one:
+        yield one.start()
+
+
+@pytest.fixture
+def own_cluster(kafka, gateway):
+    """It, with the topic of this test."""
+    if not kafka.running:
+        kafka.start()
+    cluster = Cluster(kafka.address)
+    cluster.create(f"{gateway.prefix}-orders", partitions=3)
+    return cluster
+
+
+def order(**fields):
+    return Event(**({"type": "order.created", "data": b"x"} | fields))
+
+
+def test_a_gateway_starts_without_kafka_and_works_when_it_is_there(
+    gateway, connect, group, kafka, own_cluster
+):
+    kafka.stop()
+    one = gateway(ROUTES, kafka.address)
+    bus = connect(one)
+    stream = bus.subscribe(group, "order.created")
+    assert stream.next("started").topics == ["orders"]
+
+    started = time.monotonic()
+    (result,) = bus.publish(order(), timeout=1)
+    took = time.monotonic() - started
+
+    found = fault(result.error)
+    assert (found.code, found.reason) == ("UNAVAILABLE", "BROKER_DOWN")
+    assert found.outcome == "not_written"
+    assert found.retry is not None
+    assert 0.5 < took < 1
+    assert bus.describe().condition.broker_reachable is False
+    for path in ("/livez", "/startupz", "/readyz"):
+        assert one.get(path)[0] == 200
+
+    waits = bus.publish_later(order(id="waited"), timeout=60)
+    kafka.start()
+
+    (result,) = waits.result().results
+    assert not result.HasField("error"), result
+    assert stream.next("delivery").event.id == "waited"
+    assert bus.describe().condition.broker_reachable is True
+    assert len(own_cluster.records(f"{one.prefix}-orders")) == 1
+
+
+def test_probes_can_be_told_to_follow_kafka(gateway, kafka):
+    kafka.stop()
+    wants = {"readiness": {"kafka": "any"}, "startup": {"require_broker": True}}
+    one = gateway(ROUTES, kafka.address, **wants)
+    assert one.get("/livez")[0] == 200
+    assert one.get("/startupz")[0] == one.get("/readyz")[0] == 503
+
+    kafka.start()
+
+    eventually(lambda: one.get("/readyz")[0] == 200, "ready", seconds=5)
+    assert one.get("/startupz")[0] == one.get("/livez")[0] == 200
+
+
+# --- under load -----------------------------------------------------------------------------------
+
+
+class Journal:
+    """What was published, and what became of it: {id: ("ok" | outcome | "rpc", start, end)}."""
+
+    def __init__(self):
+        self.entries = {}
+        self._numbers = itertools.count()
+        self._stop = threading.Event()
+        self._threads = []
+
+    def publish_with(self, endpoint, calls=4, timeout=2):
+        self._threads = [
+            threading.Thread(target=self._publish, args=(endpoint, timeout)) for _ in range(calls)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _publish(self, endpoint, timeout):
+        bus = Bus(endpoint)
+        while not self._stop.is_set():
+            events = [
+                order(id=f"e{next(self._numbers)}", key=b"%d" % (n % 7), data=bytes(200))
+                for n in range(10)
+            ]
+            started = time.monotonic()
+            try:
+                results = bus.publish(*events, timeout=timeout)
+                outcomes = [
+                    fault(each.error).outcome if each.HasField("error") else "ok"
+                    for each in results
+                ]
+            except grpc.RpcError as error:
+                outcomes = [f"{fault_of(error)}"] * len(events)
+            ended = time.monotonic()
+            for event, outcome in zip(events, outcomes, strict=True):
+                self.entries[event.id] = (outcome, started, ended)
+        bus.close()
+
+    def stop(self):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(30)
+            assert not thread.is_alive(), "a publisher hangs"
+
+    def ids(self, outcome):
+        return {event for event, entry in self.entries.items() if entry[0] == outcome}
+
+    def count(self, outcome, since=0.0):
+        entries = list(self.entries.values())
+        return sum(1 for found, _, ended in entries if found == outcome and ended > since)
+
+
+class Reader:
+    """Acks everything that comes to a group, on a stream that stays open."""
+
+    def __init__(self, bus, group):
+        self.got = Counter()
+        self._stream = bus.subscribe(group, "order.created", window=api.Window(events=500))
+        self._stream.next("started")
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self):
+        while True:
+            try:
+                batch = self._stream.batch(60)
+            except AssertionError:
+                return
+            self.got.update(each.event.id for each in batch)
+            self._stream.ack(*batch)
+
+    def stop(self):
+        """Everything acked is committed then."""
+        self._stream.drain()
+        code, error = self._stream.end(20)
+        self._thread.join(20)
+        assert code == grpc.StatusCode.OK, error
+
+
+def test_nothing_is_lost_and_nothing_is_misreported_when_kafka_is_killed(
+    gateway, connect, group, kafka, own_cluster
+):
+    one = gateway(ROUTES, kafka.address)
+    reader = Reader(connect(one), group)
+    journal = Journal()
+    journal.publish_with(one.endpoint)
+    try:
+        eventually(lambda: journal.count("ok") > 1000, "a load")
+
+        kafka.kill()
+        killed = time.monotonic()
+        eventually(lambda: journal.count("not_written", killed) >= 40, "refusals", seconds=15)
+        assert one.get("/livez")[0] == 200
+        starting = time.monotonic()
+        kafka.start()
+        back = time.monotonic()
+        eventually(lambda: journal.count("ok", back) > 1000, "recovery", seconds=15)
+    finally:
+        journal.stop()
+
+    records = own_cluster.records(f"{one.prefix}-orders")
+    written = Counter(dict(each.headers())["ce_id"].decode() for each in records)
+    outcomes = Counter(outcome for outcome, _, _ in journal.entries.values())
+    assert outcomes.keys() <= {"ok", "not_written", "unknown"}
+    assert {each for each in journal.ids("ok") if written[each] != 1} == set(), "lost or twice"
+    assert journal.ids("not_written") & written.keys() == set(), "not_written, but there"
+    assert written.keys() <= journal.entries.keys()
+
+    # Unknown is only what was handed to a broker that then went away.
+    unknown = [journal.entries[each] for each in journal.ids("unknown")]
+    assert [each for each in unknown if killed + 1 < each[1] and each[2] < starting] == []
+
+    wanted = written.keys()
+    eventually(lambda: reader.got.keys() >= wanted, "all events at the subscriber", seconds=30)
+    reader.stop()
+    assert reader.got.keys() == wanted
+    ends = own_cluster.ends(f"{one.prefix}-orders")
+    assert own_cluster.committed(group, f"{one.prefix}-orders") == ends
+    assert Metrics.of(one).value("sidebus_publish_inflight_events") == 0
+    assert one.stop(10) == 0
+
+
+def test_a_held_event_can_be_settled_after_an_outage(gateway, connect, group, kafka, own_cluster):
+    topic = f"{gateway.prefix}-orders"
+    one = gateway(ROUTES, kafka.address)
+    bus = connect(one)
+    at, _ = bus.must_publish(order(id="1", key=b"k"), order(id="2", key=b"k"))
+    stream = bus.subscribe(group, "order.created")
+
+    def committed():
+        return own_cluster.committed(group, topic).get(at.partition)
+
+    stream.ack(stream.next("delivery"))
+    second = stream.next("delivery")
+    eventually(lambda: committed() == 1, "the first commit")
+
+    kafka.kill()
+    eventually(lambda: not bus.describe().condition.broker_reachable, "the gateway to see it")
+    stream.ack(second)
+    kafka.start()
+
+    eventually(lambda: committed() == 2, "the second commit", seconds=30)
+    assert stream.next("heartbeat", seconds=12)
+    stream.drain()
+    assert stream.end() == (grpc.StatusCode.OK, None)
+    assert "delivery" not in stream.waiting()

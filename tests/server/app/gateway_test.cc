@@ -1,0 +1,217 @@
+// The whole gateway with the embedded broker: how it starts, and how it ends.
+#include "server/app/gateway.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+
+#include "grpc/health/v1/health.grpc.pb.h"
+#include "sidebus/v1/event_bus.grpc.pb.h"
+
+namespace sidebus {
+namespace {
+
+namespace v1 = ::sidebus::v1;
+namespace health = ::grpc::health::v1;
+using std::chrono::hours;
+using std::chrono::seconds;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class GatewayTest : public ::testing::Test {
+ protected:
+  GatewayTest() {
+    char name[] = "/tmp/sbXXXXXX";
+    folder_ = mkdtemp(name);
+    config_.listen = {{Address{"", 0, folder_ + "/s"}, "app", 0600, "", false}};
+    config_.admin = Address{"127.0.0.1", 0, ""};
+    config_.broker.kind = BrokerKind::kEmbedded;
+    config_.producer_config = {{"order.created", {{"orders", "", true}}}};
+    config_.shutdown_grace = hours(1);  // whoever waits for its end fails
+  }
+  ~GatewayTest() override { std::filesystem::remove_all(folder_); }
+
+  void Start() {
+    auto started = Gateway::Start(config_);
+    ASSERT_TRUE(started.ok()) << started.status();
+    gateway_ = *std::move(started);
+    channel_ = grpc::CreateChannel("unix:" + folder_ + "/s", grpc::InsecureChannelCredentials());
+    stub_ = v1::EventBus::NewStub(channel_);
+  }
+
+  // The answer to publishing one event.
+  v1::PublishResult Publish() {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + seconds(30));
+    v1::PublishRequest request;
+    v1::PublishResponse response;
+    request.add_events()->set_type("order.created");
+    request.mutable_events(0)->set_data("{}");
+    const grpc::Status status = stub_->Publish(&context, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response.results(0);
+  }
+
+  // A stream that has a delivery of the group.
+  std::unique_ptr<grpc::ClientReaderWriter<v1::SubscribeRequest, v1::SubscribeResponse>> Hold(
+      const std::string& group, grpc::ClientContext& context) {
+    auto stream = stub_->Subscribe(&context);
+    v1::SubscribeRequest start;
+    start.mutable_start()->set_group(group);
+    start.mutable_start()->add_event_types("order.created");
+    EXPECT_TRUE(stream->Write(start));
+    v1::SubscribeResponse response;
+    do {
+      EXPECT_TRUE(stream->Read(&response));
+    } while (!response.has_deliveries() && !::testing::Test::HasFailure());
+    return stream;
+  }
+
+  // What the admin listener answers.
+  std::string Get(const std::string& path) const {
+    const std::string line = gateway_->ReadyLine();
+    const std::string before = "admin 127.0.0.1:";
+    const int port = std::stoi(line.substr(line.find(before) + before.size()));
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(static_cast<std::uint16_t>(port));
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+    const std::string request = "GET " + path + " HTTP/1.0\r\n\r\n";
+    EXPECT_EQ(write(fd, request.data(), request.size()), static_cast<ssize_t>(request.size()));
+    std::string answer;
+    char chunk[4096];
+    for (ssize_t count = 0; (count = read(fd, chunk, sizeof chunk)) > 0;) {
+      answer.append(chunk, static_cast<std::size_t>(count));
+    }
+    close(fd);
+    return answer;
+  }
+
+  bool StopsSoon() {
+    const SteadyTime before = Clock::Real().Now();
+    lost_ = gateway_->Stop(signals_);
+    return Clock::Real().Now() - before < seconds(30);
+  }
+
+  Signals signals_;  // before any thread
+  std::string folder_;
+  Config config_;
+  std::unique_ptr<Gateway> gateway_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<v1::EventBus::Stub> stub_;
+  std::size_t lost_ = 0;
+};
+
+TEST_F(GatewayTest, TheReadyLineTellsAddressesBrokerAndEventTypes) {
+  Start();
+
+  EXPECT_THAT(gateway_->ReadyLine(),
+              AllOf(HasSubstr("API unix:" + folder_ + "/s"), HasSubstr("broker embedded"),
+                    HasSubstr("admin 127.0.0.1:"), HasSubstr("; 1 event type")));
+}
+
+TEST_F(GatewayTest, AnAddressInUseIsAnErrorThatNamesIt) {
+  Start();
+
+  const auto second = Gateway::Start(config_);
+
+  ASSERT_FALSE(second.ok());
+  EXPECT_THAT(std::string(second.status().message()),
+              AllOf(HasSubstr(folder_ + "/s"), HasSubstr("in use")));
+}
+
+TEST_F(GatewayTest, TheMetricsTellWhatWasDoneWithBoundedLabels) {
+  config_.metrics_max_groups = 1;
+  Start();
+  EXPECT_FALSE(Publish().has_error());
+  grpc::ClientContext first_context;
+  grpc::ClientContext second_context;
+  const auto first = Hold("first", first_context);
+  const auto second = Hold("second", second_context);
+
+  const std::string metrics = Get("/metrics");
+
+  for (const char* series :
+       {"sidebus_build_info{grpc=\"", "process_resident_memory_bytes ", "sidebus_ready 1\n",
+        "sidebus_draining 0\n", "sidebus_config_last_reload_successful 1\n",
+        "sidebus_event_types{direction=\"publish\"} 1\n",
+        "sidebus_published_events_total{event_type=\"order.created\",outcome=\"ok\"} 1\n",
+        "sidebus_publish_inflight_events 0\n", "sidebus_subscribe_streams{group=\"first\"} 1\n",
+        "sidebus_subscribe_streams{group=\"_other\"} 1\n",
+        "sidebus_consumer_lag_events{group=\"first\",topic=\"orders\"}",
+        "sidebus_deliveries_total{event_type=\"order.created\",group=\"first\",redelivery="
+        "\"false\"} "
+        "1\n",
+        "sidebus_memory_budget_limit_bytes{part=\"publish\"}",
+        "grpc_server_handling_seconds_count{grpc_method=\"Publish\"",
+        "sidebus_log_messages_total{level=\"error\"}"}) {
+    EXPECT_THAT(metrics, HasSubstr(series));
+  }
+  EXPECT_THAT(metrics, Not(HasSubstr("\"second\"")));
+  EXPECT_THAT(Get("/readyz"), HasSubstr("200 OK"));
+  first_context.TryCancel();
+  second_context.TryCancel();
+}
+
+TEST_F(GatewayTest, StopsAtOnceWhenNothingIsPending) {
+  Start();
+  EXPECT_FALSE(Publish().has_error());
+
+  EXPECT_TRUE(StopsSoon());
+
+  EXPECT_EQ(lost_, 0u);
+  EXPECT_FALSE(gateway_->cut_short());
+}
+
+TEST_F(GatewayTest, StreamsThatNobodyClosesDoNotHoldTheStopUp) {
+  Start();
+  grpc::ClientContext publish_context;
+  const auto publish = stub_->PublishStream(&publish_context);
+  v1::PublishStreamRequest events;
+  events.add_events()->set_type("order.created");
+  ASSERT_TRUE(publish->Write(events));
+  v1::PublishStreamResponse ack;
+  ASSERT_TRUE(publish->Read(&ack));
+  grpc::ClientContext watch_context;
+  const auto watch = health::Health::NewStub(channel_)->Watch(&watch_context, {});
+  health::HealthCheckResponse told;
+  ASSERT_TRUE(watch->Read(&told));
+
+  EXPECT_TRUE(StopsSoon());
+
+  EXPECT_EQ(lost_, 0u);
+  while (publish->Read(&ack)) {  // the notice of the end, which Finish() would wait for
+  }
+  EXPECT_FALSE(publish->Finish().ok());
+  while (watch->Read(&told)) {
+  }
+  EXPECT_FALSE(watch->Finish().ok());
+}
+
+TEST_F(GatewayTest, ASecondSignalEndsItWhileASubscriberHoldsOn) {
+  Start();
+  EXPECT_FALSE(Publish().has_error());
+  grpc::ClientContext context;
+  const auto subscribe = Hold("g", context);
+
+  raise(SIGTERM);  // the first one is what Stop() is called for
+
+  EXPECT_TRUE(StopsSoon());
+  EXPECT_TRUE(gateway_->cut_short());
+  v1::SubscribeResponse response;
+  while (subscribe->Read(&response)) {
+  }
+  EXPECT_FALSE(subscribe->Finish().ok());
+}
+
+}  // namespace
+}  // namespace sidebus

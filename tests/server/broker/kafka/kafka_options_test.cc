@@ -1,0 +1,136 @@
+#include "server/broker/kafka/kafka_options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <string>
+
+#include "server/broker/kafka/kafka_log.h"
+
+namespace sidebus {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class KafkaOptionsTest : public ::testing::Test {
+ protected:
+  KafkaOptionsTest() { options_.bootstrap_servers = {"127.0.0.1:1", "127.0.0.1:2"}; }
+
+  // What librdkafka has of a property; empty when it does not know it.
+  static std::string ValueOf(const KafkaConf& conf, const std::string& name) {
+    std::array<char, 512> value{};
+    std::size_t size = value.size();
+    if (rd_kafka_conf_get(conf.get(), name.c_str(), value.data(), &size) != RD_KAFKA_CONF_OK) {
+      return "";
+    }
+    return value.data();
+  }
+
+  std::string ProducerValueOf(const std::string& name) {
+    const auto conf = MakeProducerConf(options_, log_);
+    EXPECT_TRUE(conf.ok()) << conf.status();
+    return conf.ok() ? ValueOf(*conf, name) : "";
+  }
+
+  KafkaBrokerOptions options_;
+  KafkaLog log_{"test"};
+};
+
+TEST_F(KafkaOptionsTest, AProducerIsIdempotentAndCreatesNoTopics) {
+  EXPECT_EQ(ProducerValueOf("enable.idempotence"), "true");
+  EXPECT_EQ(ProducerValueOf("acks"), "-1") << "all";
+  EXPECT_EQ(ProducerValueOf("allow.auto.create.topics"), "false");
+  EXPECT_EQ(ProducerValueOf("topic.metadata.propagation.max.ms"), "5000");
+  EXPECT_EQ(ProducerValueOf("bootstrap.servers"), "127.0.0.1:1,127.0.0.1:2");
+}
+
+TEST_F(KafkaOptionsTest, TheOptionsBecomeProperties) {
+  options_.publish_timeout = std::chrono::milliseconds(1500);
+  options_.max_event_bytes = 2'000'000;
+  options_.linger = std::chrono::microseconds(500);
+  options_.client_id = "gateway";
+
+  EXPECT_EQ(ProducerValueOf("message.timeout.ms"), "1500");
+  EXPECT_EQ(ProducerValueOf("message.max.bytes"), std::to_string(2'000'000 + 64 * 1024));
+  EXPECT_EQ(ProducerValueOf("linger.ms"), "0.5");
+  EXPECT_EQ(ProducerValueOf("client.id"), "gateway");
+}
+
+TEST_F(KafkaOptionsTest, APropertyIsPassedOnAndOverridesADefaultOfOurs) {
+  options_.properties = {{"compression.type", "lz4"}, {"socket.timeout.ms", "20000"}};
+
+  EXPECT_EQ(ProducerValueOf("compression.type"), "lz4");
+  EXPECT_EQ(ProducerValueOf("socket.timeout.ms"), "20000");
+}
+
+class KafkaReservedPropertyTest : public KafkaOptionsTest,
+                                  public ::testing::WithParamInterface<std::string> {};
+
+TEST_P(KafkaReservedPropertyTest, APropertyThatAPromiseDependsOnIsRefusedByName) {
+  options_.properties = {{GetParam(), "the-secret"}};
+
+  const auto conf = MakeProducerConf(options_, log_);
+
+  ASSERT_FALSE(conf.ok());
+  EXPECT_THAT(std::string(conf.status().message()), HasSubstr("\"" + GetParam() + "\""));
+  EXPECT_THAT(std::string(conf.status().message()), Not(HasSubstr("the-secret")));
+  EXPECT_TRUE(IsKnownProperty(GetParam()) || GetParam().ends_with("_cb"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Names, KafkaReservedPropertyTest,
+                         ::testing::Values("acks", "request.required.acks", "enable.idempotence",
+                                           "message.timeout.ms", "delivery.timeout.ms",
+                                           "max.in.flight", "allow.auto.create.topics",
+                                           "bootstrap.servers", "transactional.id",
+                                           "enable.auto.commit", "plugin.library.paths", "dr_cb"),
+                         [](const auto& test) {
+                           std::string name = test.param;
+                           for (char& c : name) {
+                             if (c == '.') c = '_';
+                           }
+                           return name;
+                         });
+
+TEST_F(KafkaOptionsTest, AValueThatLibrdkafkaDoesNotTakeIsNotRepeated) {
+  options_.properties = {{"socket.timeout.ms", "the-secret"}};
+
+  const auto conf = MakeProducerConf(options_, log_);
+
+  ASSERT_FALSE(conf.ok());
+  EXPECT_THAT(std::string(conf.status().message()), HasSubstr("socket.timeout.ms"));
+  EXPECT_THAT(std::string(conf.status().message()), Not(HasSubstr("the-secret")));
+}
+
+TEST_F(KafkaOptionsTest, AnUnknownPropertyIsNamedAsSuch) {
+  options_.properties = {{"no.such.thing", "1"}};
+
+  const auto conf = MakeProducerConf(options_, log_);
+
+  ASSERT_FALSE(conf.ok());
+  EXPECT_THAT(std::string(conf.status().message()), HasSubstr("unknown property"));
+  EXPECT_FALSE(IsKnownProperty("no.such.thing"));
+  EXPECT_TRUE(IsKnownProperty("sasl.password"));
+  EXPECT_TRUE(IsKnownProperty("compression.codec")) << "a topic's property";
+}
+
+TEST_F(KafkaOptionsTest, PropertiesThatContradictIdempotenceMakeNoClient) {
+  options_.properties = {{"queuing.strategy", "lifo"}};
+  auto conf = MakeProducerConf(options_, log_);
+  ASSERT_TRUE(conf.ok());
+
+  EXPECT_FALSE(MakeClient(RD_KAFKA_PRODUCER, *std::move(conf)).ok());
+}
+
+TEST_F(KafkaOptionsTest, WhatIsFetchedAheadIsSharedByThePartitionsWithinBounds) {
+  constexpr std::uint64_t kMiB = 1 << 20;
+
+  EXPECT_EQ(FetchBytesFor(8 * kMiB, 8), kMiB);
+  EXPECT_EQ(FetchBytesFor(8 * kMiB, 0), 4 * kMiB);
+  EXPECT_EQ(FetchBytesFor(8 * kMiB, 10'000), 64u * 1024);
+  EXPECT_EQ(FetchBytesFor(0, 1), 4 * kMiB) << "no bound";
+}
+
+}  // namespace
+}  // namespace sidebus
