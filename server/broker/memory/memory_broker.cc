@@ -107,13 +107,19 @@ void MemoryBroker::SetReachable(bool reachable) {
 
 void MemoryBroker::Revoke(const std::string& group, bool lost) {
   MutexLock lock(cluster_->mu);
-  for (MemoryConsumer* member : cluster_->groups[group]) member->MarkRevoked(lost);
+  for (MemoryConsumer* member : cluster_->groups[group]) {
+    member->mu().AssertHeld();
+    member->MarkRevoked(lost);
+  }
   cluster_->Changed();
 }
 
 void MemoryBroker::FailConsumers(const std::string& group, const absl::Status& why) {
   MutexLock lock(cluster_->mu);
-  for (MemoryConsumer* member : cluster_->groups[group]) member->MarkFailed(why);
+  for (MemoryConsumer* member : cluster_->groups[group]) {
+    member->mu().AssertHeld();
+    member->MarkFailed(why);
+  }
   cluster_->Changed();
 }
 

@@ -124,9 +124,8 @@ bool MemoryConsumer::Join() {
   MutexLock lock(cluster_.mu);
   if (!to_pin_.empty()) PinNewTopics();
   if (joined_) return false;
-  const bool any = std::any_of(topics_.begin(), topics_.end(), [&](const std::string& topic) {
-    return cluster_.topics.contains(topic);
-  });
+  bool any = false;
+  for (const std::string& topic : topics_) any |= cluster_.topics.contains(topic);
   if (!any) {
     MarkFailed(MakeError(Reason::kTopicMissing, "none of the topics exists: create one"));
     return true;
@@ -190,6 +189,7 @@ std::vector<std::pair<std::string, std::int32_t>> MemoryConsumer::Share() const 
     std::size_t mine = 0;
     std::size_t interested = 0;
     for (const MemoryConsumer* member : members->second) {
+      member->mu().AssertHeld();
       const auto& theirs = member->topics_;
       if (std::find(theirs.begin(), theirs.end(), topic) == theirs.end()) continue;
       if (member == this) mine = interested;
