@@ -3,6 +3,11 @@
 #include <algorithm>
 
 namespace sidebus {
+namespace {
+
+constexpr std::size_t kMinToCompact = 64;
+
+}  // namespace
 
 bool OffsetTracker::Track(std::int64_t offset) {
   if (offset < next_) return false;
@@ -20,6 +25,9 @@ bool OffsetTracker::Ack(std::int64_t offset) {
   entry->acked = true;
   --unacked_;
   while (!in_flight_.empty() && in_flight_.front().acked) in_flight_.pop_front();
+  if (in_flight_.size() > kMinToCompact && in_flight_.size() > 2 * unacked_) {
+    std::erase_if(in_flight_, [](const Entry& one) { return one.acked; });
+  }
   return true;
 }
 

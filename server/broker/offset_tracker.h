@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -20,11 +21,14 @@ namespace sidebus {
 // Only offsets that were received count, so compaction gaps, transaction markers and aborted
 // records never hold the floor.
 //
-// Invariant: in_flight_ is sorted by offset and its front, if any, is not acked.
+// What is acked above the floor is forgotten by and by, so that one record that is never acked does
+// not make the tracker grow with all that comes after it.
+//
+// Invariant: in_flight_ is sorted by offset, its front, if any, is not acked, and it has at most as
+// many acked entries as others, or 64.
 // Ownership: a value, one per assigned partition, inside a broker's consumer.
 // Thread safety: none; the consumer guards it.
-// Cost: Track() O(1); Ack() O(log n) and amortised O(1) removals, n = records tracked and above the
-// floor.
+// Cost: Track() O(1); Ack() O(log n) and amortised O(1) removals, n = in_flight().
 class OffsetTracker {
  public:
   // `start`: where reading begins, the committed position.
@@ -33,6 +37,9 @@ class OffsetTracker {
   // Starts tracking a received record. False, and nothing changes, when `offset` is below one that
   // was tracked before or below the start (a record that was fetched twice).
   bool Track(std::int64_t offset);
+
+  // There is nothing between the last tracked record and `offset` (any more).
+  void SkipTo(std::int64_t offset) { next_ = std::max(next_, offset); }
 
   // False for an offset that is not in flight (unknown, or acked already): nothing changes.
   bool Ack(std::int64_t offset);
@@ -47,6 +54,9 @@ class OffsetTracker {
 
   // Records tracked and not acked.
   std::size_t in_flight() const { return unacked_; }
+
+  // Entries that take memory: in flight, or acked and not forgotten yet.
+  std::size_t entries() const { return in_flight_.size(); }
 
   // One past the highest offset tracked, or the start.
   std::int64_t next() const { return next_; }

@@ -246,7 +246,7 @@ sidebus::v1::Revoked RevokedToProto(const Revoked& revoked) {
   return proto;
 }
 
-sidebus::v1::SettleResult FailuresToProto(const std::vector<SettleFailure>& failures) {
+sidebus::v1::SettleResult FailuresToProto(std::span<const SettleFailure> failures) {
   sidebus::v1::SettleResult proto;
   for (const SettleFailure& failure : failures) {
     auto& added = *proto.add_failures();

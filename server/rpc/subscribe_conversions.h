@@ -1,5 +1,7 @@
 #pragma once
 
+#include <span>
+
 #include "absl/status/statusor.h"
 #include "server/subscribe/subscriber.h"
 #include "sidebus/v1/event_bus.pb.h"
@@ -18,7 +20,7 @@ bool IsEmpty(const SettleRequest& request);
 
 sidebus::v1::SubscribeStarted StartedToProto(const StartedInfo& started);
 sidebus::v1::Revoked RevokedToProto(const Revoked& revoked);
-sidebus::v1::SettleResult FailuresToProto(const std::vector<SettleFailure>& failures);
+sidebus::v1::SettleResult FailuresToProto(std::span<const SettleFailure> failures);
 sidebus::v1::Heartbeat HeartbeatToProto(const Heartbeat& heartbeat);
 sidebus::v1::Draining DrainingToProto(Duration grace, const std::string& reason);
 

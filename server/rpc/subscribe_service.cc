@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -17,6 +19,12 @@ namespace {
 
 constexpr std::uint32_t kMaxEvents = 256;
 constexpr std::uint64_t kMaxBytes = 256 << 10;
+
+// Clients take messages of 4 MiB by default; a failure has some 200 bytes.
+constexpr std::size_t kMaxFailures = 1000;
+
+// Ids that may be settled before their answers are taken to be sent: more is not read.
+constexpr std::size_t kMaxUnanswered = 10'000;
 
 // A read fails alike when the client half-closes and when it is gone; gRPC says which only a little
 // later. A half-close counts after this long without news of an end.
@@ -50,9 +58,11 @@ Messages MessagesOf(const Outgoing& out) {
     messages.before.push_back(
         Response([&](auto& r) { *r.mutable_revoked() = RevokedToProto(revoked); }));
   }
-  if (!out.failures.empty()) {
+  for (std::span<const SettleFailure> left = out.failures; !left.empty();) {
+    const auto some = left.first(std::min(left.size(), kMaxFailures));
+    left = left.subspan(some.size());
     messages.before.push_back(
-        Response([&](auto& r) { *r.mutable_settle_result() = FailuresToProto(out.failures); }));
+        Response([&](auto& r) { *r.mutable_settle_result() = FailuresToProto(some); }));
   }
   if (out.heartbeat.has_value()) {
     messages.after.push_back(
@@ -74,8 +84,10 @@ struct SubscribeService::Stream final : StreamSink {
 
   void OnOutgoing() override { wake->Notify(); }
 
-  const std::shared_ptr<Signal> wake;
-  absl::Status failure;  // the stream is to end with it
+  const std::shared_ptr<Signal> wake;  // of Serve
+  LocalEvent taken;                    // for ReadRequests: unanswered is less, or the end
+  std::size_t unanswered = 0;          // ids settled since the last Take()
+  absl::Status failure;                // the stream is to end with it
   // Null at the end. Last: destroyed before the sink's signal.
   std::unique_ptr<Subscriber> subscriber;
 };
@@ -85,6 +97,7 @@ CallTask SubscribeService::Serve(CallRef call) {
   const absl::Cleanup leave = [&] {
     stream->wake->Close();
     stream->subscriber.reset();
+    stream->taken.Set();
     streams_.fetch_sub(1);
   };
   if (streams_.fetch_add(1) >= max_streams_) {
@@ -113,6 +126,7 @@ CallTask SubscribeService::Serve(CallRef call) {
       break;
     }
     const Outgoing out = stream->subscriber->Take(kMaxEvents, kMaxBytes);
+    if (std::exchange(stream->unanswered, 0) > kMaxUnanswered) stream->taken.Set();
     if (out.empty()) {
       co_await stream->wake->Wait();
       continue;
@@ -153,6 +167,12 @@ absl::Status SubscribeService::Open(grpc::ByteBuffer& message, Stream& stream) {
 
 CallTask SubscribeService::ReadRequests(CallRef call, std::shared_ptr<Stream> stream) {
   while (true) {
+    // A client that settles what it does not hold and never reads the answers is not read either.
+    while (stream->unanswered > kMaxUnanswered && stream->subscriber != nullptr) {
+      stream->wake->Notify();
+      co_await stream->taken.Wait();
+    }
+    if (stream->subscriber == nullptr) co_return;
     grpc::ByteBuffer message;
     const bool read = co_await call->Read(message);
     if (stream->subscriber == nullptr) co_return;
@@ -177,7 +197,9 @@ absl::Status SubscribeService::HandleRequest(grpc::ByteBuffer& message, Stream& 
   if (request.has_start()) return StartInvalid("a start is for the first message only");
   auto settle = SettleFromProto(std::move(request));
   if (!settle.ok()) return settle.status();
-  if (!IsEmpty(*settle)) stream.subscriber->Handle(*std::move(settle));
+  if (IsEmpty(*settle)) return absl::OkStatus();
+  stream.unanswered += settle->ack.size() + settle->nack.size() + settle->extend.size();
+  stream.subscriber->Handle(*std::move(settle));
   return absl::OkStatus();
 }
 

@@ -5,7 +5,7 @@
 namespace sidebus {
 
 void DeadIds::Add(std::uint64_t id, Why why, SteadyTime now) {
-  Forget(now);
+  ForgetOld(now);
   if (!why_.insert_or_assign(id, why).second) return;
   oldest_first_.push_back({now + kKept, id});
   if (oldest_first_.size() <= kMaxIds) return;
@@ -14,7 +14,7 @@ void DeadIds::Add(std::uint64_t id, Why why, SteadyTime now) {
 }
 
 absl::Status DeadIds::ErrorFor(std::uint64_t id, SteadyTime now) {
-  Forget(now);
+  ForgetOld(now);
   const auto known = why_.find(id);
   if (known == why_.end()) {
     return MakeError(Reason::kDeliveryUnknown,
@@ -29,7 +29,7 @@ absl::Status DeadIds::ErrorFor(std::uint64_t id, SteadyTime now) {
                    "longer lease");
 }
 
-void DeadIds::Forget(SteadyTime now) {
+void DeadIds::ForgetOld(SteadyTime now) {
   while (!oldest_first_.empty() && oldest_first_.front().until <= now) {
     why_.erase(oldest_first_.front().id);
     oldest_first_.pop_front();

@@ -23,6 +23,9 @@ class DeadIds {
 
   void Add(std::uint64_t id, Why why, SteadyTime now);
 
+  // A late settle counted after all: from now on `id` is unknown, as any that is settled.
+  void Forget(std::uint64_t id) { why_.erase(id); }
+
   // What a settle of `id` is told: LEASE_EXPIRED, DELIVERY_REVOKED or DELIVERY_UNKNOWN.
   absl::Status ErrorFor(std::uint64_t id, SteadyTime now);
 
@@ -34,7 +37,7 @@ class DeadIds {
     std::uint64_t id;
   };
 
-  void Forget(SteadyTime now);
+  void ForgetOld(SteadyTime now);
 
   std::deque<Entry> oldest_first_;
   absl::flat_hash_map<std::uint64_t, Why> why_;

@@ -31,10 +31,13 @@ DeliveryBook::~DeliveryBook() {
   for (const auto& [id, partition] : partitions_) budget_.Return(partition->bytes);
 }
 
-void DeliveryBook::Attach(StreamState& stream) {
+void DeliveryBook::Attach(StreamState& stream, SteadyTime now) {
+  const bool first = streams_.empty();
   streams_.push_back(&stream);
   topics_.Attach(stream, stream.start.topics);
   CountWindows();
+  // What came while nobody could say what is not wanted.
+  if (first) SettleUnwanted(now);
 }
 
 void DeliveryBook::Detach(StreamState& stream, bool interrupted, SteadyTime now) {
@@ -233,13 +236,16 @@ void DeliveryBook::LeaveState(BufferedRecord& record) {
 
 void DeliveryBook::ReturnRoom(PartitionBuffer& partition) {
   if (partition.paused == Paused::kNo || partition.paused == Paused::kNoStream) return;
-  // Half, so that a full partition is not asked for one record at a time.
-  if (partition.paused == Paused::kShare &&
-      (partition.records.size() > share_events_ / 2 || partition.bytes > share_bytes_ / 2)) {
-    return;
-  }
+  if (partition.paused == Paused::kShare && !HasShareAgain(partition)) return;
   partition.paused = Paused::kNo;
   decisions_.room_returned.push_back(partition.assignment);
+}
+
+// An eighth, so that a full partition is not asked for one record at a time, and one that is nearly
+// full of followers of a blocked lane still lets the others pass.
+bool DeliveryBook::HasShareAgain(const PartitionBuffer& partition) const {
+  return partition.records.size() <= share_events_ - share_events_ / 8 &&
+         partition.bytes <= share_bytes_ - share_bytes_ / 8;
 }
 
 void DeliveryBook::CountWindows() {
@@ -286,12 +292,11 @@ void DeliveryBook::RunDue(SteadyTime now) {
       if (partition->paused == Paused::kMemory) ReturnRoom(*partition);
     }
   }
-  SweepUnwanted(now);
+  const auto end = topics_.NextEnd(swept_);
+  if (end.has_value() && *end <= now && !streams_.empty()) SettleUnwanted(now);
 }
 
-void DeliveryBook::SweepUnwanted(SteadyTime now) {
-  const auto end = topics_.NextEnd(swept_);
-  if (!end.has_value() || *end > now || streams_.empty()) return;
+void DeliveryBook::SettleUnwanted(SteadyTime now) {
   swept_ = now;
   topics_.ForEachQueue([&](const TopicQueues& topic, TypeQueue& queue) {
     while (!queue.ready.empty() && !Wanted(queue, now)) {

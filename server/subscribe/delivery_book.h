@@ -30,19 +30,20 @@ struct DecodedRecord {
 // Who holds which record of a group, and what becomes of it: the records that were taken from the
 // consumer and are not settled, their lanes, attempts, leases and backoffs.
 //
-//   state \ input  dispatch  ack       nack retry,      nack    nack     backoff     stream gone
-//   partition
-//                                      lease over       reject  skip     over revoked
-//   ready          held      settled*  -                -       -        -           - gone held -
-//   settled   waiting; halted  halted  settled  -           ready, front    gone, told
-//                                      or settled when                               of its lane
-//                                      none is left
-//   waiting        -         settled*  -                halted* settled* ready       - gone halted
-//   -         settled*  -                -       settled* -           -               gone
+// clang-format off
+//  state \ input  dispatch  ack       nack retry,       nack     nack      backoff  stream  revoked
+//                                     lease over        reject   skip      over     gone
+//  ready          held      settled*  -                 -        -         -        -       gone
+//  held           -         settled   waiting; without  halted   settled   -        ready,  gone,
+//                                     attempts left                                 front   told
+//                                     halted, settled
+//  waiting        -         settled*  -                 halted*  settled*  ready    -       gone
+//  halted         -         settled*  -                 -        settled*  -        -       gone
+// clang-format on
 //
 //   *  by the last holder, as long as the record was not handed out again. "-": nothing changes;
 //      a stream that settled such an id is told (LEASE_EXPIRED, DELIVERY_REVOKED,
-//      DELIVERY_UNKNOWN).
+//      DELIVERY_UNKNOWN). Held but not taken yet by the stream's transport: the id is unknown.
 //
 // Invariants: of a lane only the first record is ever handed out; a record is settled only by its
 // last holder, by the exhausted policy, or because no stream wants its type; settled and revoked
@@ -75,7 +76,7 @@ class DeliveryBook {
   DeliveryBook(const DeliveryBook&) = delete;
   DeliveryBook& operator=(const DeliveryBook&) = delete;
 
-  void Attach(StreamState& stream);
+  void Attach(StreamState& stream, SteadyTime now);
   // Returns what the stream holds to the front of its lanes; `interrupted` when its end was
   // abnormal.
   void Detach(StreamState& stream, bool interrupted, SteadyTime now);
@@ -141,8 +142,10 @@ class DeliveryBook {
   void Forget(BufferedRecord& record);
   void NoteDue(SteadyTime when);
   void ReturnRoom(PartitionBuffer& partition);
+  bool HasShareAgain(const PartitionBuffer& partition) const;
   void CountWindows();
-  void SweepUnwanted(SteadyTime now);
+  void SettleUnwanted(SteadyTime now);
+  BufferedRecord* Given(StreamState& stream, std::uint64_t id);
   void Refuse(StreamState& stream, std::uint64_t id, SteadyTime now);
 
   const Settings settings_;

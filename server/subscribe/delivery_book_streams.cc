@@ -124,20 +124,29 @@ void DeliveryBook::Written(StreamState& stream, SteadyTime now) {
   NoteDue(stream.leased.front()->due);
 }
 
-void DeliveryBook::Ack(StreamState& stream, std::uint64_t id, SteadyTime now) {
+// The record that the stream was given under this id and can still settle. What waits for the
+// stream's transport was not given: its id can only be a guess.
+BufferedRecord* DeliveryBook::Given(StreamState& stream, std::uint64_t id) {
   const auto known = stream.deliveries.find(id);
-  if (known == stream.deliveries.end()) return Refuse(stream, id, now);
-  BufferedRecord& record = *known->second;
+  if (known == stream.deliveries.end() || known->second->place == &stream.queued) return nullptr;
+  return known->second;
+}
+
+void DeliveryBook::Ack(StreamState& stream, std::uint64_t id, SteadyTime now) {
+  BufferedRecord* const given = Given(stream, id);
+  if (given == nullptr) return Refuse(stream, id, now);
+  BufferedRecord& record = *given;
   stream.suspect = false;
+  stream.dead.Forget(id);
   DeliveredTypeMetrics& metrics = record.type->metrics;
   metrics.processing.Observe(Seconds(now - record.taken_at));
   SettleRecord(record, metrics.settled_ack, now);
 }
 
 void DeliveryBook::Settle(StreamState& stream, const Nack& nack, SteadyTime now) {
-  const auto known = stream.deliveries.find(nack.delivery_id);
-  if (known == stream.deliveries.end()) return Refuse(stream, nack.delivery_id, now);
-  BufferedRecord& record = *known->second;
+  BufferedRecord* const given = Given(stream, nack.delivery_id);
+  if (given == nullptr) return Refuse(stream, nack.delivery_id, now);
+  BufferedRecord& record = *given;
   const bool retry = nack.action == Nack::Action::kRetry;
   const bool held = record.state == RecordState::kHeld;
   if (record.state == RecordState::kReady || (!held && retry)) {
@@ -147,6 +156,7 @@ void DeliveryBook::Settle(StreamState& stream, const Nack& nack, SteadyTime now)
   DeliveredTypeMetrics& metrics = record.type->metrics;
   const std::string_view reason = std::string_view(nack.reason).substr(0, kMaxReason);
   if (nack.action == Nack::Action::kSkip) {
+    stream.dead.Forget(nack.delivery_id);
     SettleRecord(record, metrics.settled_skip, now);
   } else if (retry) {
     metrics.returned_nack.Increment();
@@ -162,12 +172,10 @@ void DeliveryBook::Settle(StreamState& stream, const Nack& nack, SteadyTime now)
 }
 
 void DeliveryBook::Extend(StreamState& stream, std::uint64_t id, SteadyTime now) {
-  const auto known = stream.deliveries.find(id);
-  if (known == stream.deliveries.end() || known->second->state != RecordState::kHeld) {
-    return Refuse(stream, id, now);
-  }
+  BufferedRecord* const given = Given(stream, id);
+  if (given == nullptr || given->state != RecordState::kHeld) return Refuse(stream, id, now);
   stream.suspect = false;
-  BufferedRecord& record = *known->second;
+  BufferedRecord& record = *given;
   if (record.place != &stream.leased) return;  // its lease has not started
   record.due = now + stream.start.lease;
   MoveToBack(record, stream.leased);

@@ -46,6 +46,7 @@ Lane* KeyLanes::LaneOf(std::optional<std::string_view> key) {
 void KeyLanes::DropIfEmpty(Lane& lane) {
   if (!lane.records.empty() || &lane == &whole_) return;
   by_key_.erase(std::string_view(lane.key));
+  std::string().swap(lane.key);  // a large key gives its memory back
   free_.push_back(&lane);
 }
 

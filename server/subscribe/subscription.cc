@@ -64,7 +64,7 @@ std::shared_ptr<StreamState> Subscription::Attach(EffectiveStart start, std::str
     stream->next_heartbeat = now + world_.options.heartbeat;
     streams_.push_back(stream);
     linger_until_.reset();
-    book_.Attach(*stream);
+    book_.Attach(*stream, now);
     if (state_ == State::kOpen) UpdateTopics(now);
     book_.Dispatch();
     effects = Collect(Caller::kSubscriber);

@@ -10,6 +10,10 @@ class MemoryFixture final : public BrokerFixture {
   void CreateTopic(const std::string& topic, int partitions) override {
     broker_.CreateTopic(topic, partitions);
   }
+  bool AddPartitions(const std::string& topic, int partitions) override {
+    broker_.AddPartitions(topic, partitions);
+    return true;
+  }
   bool finds_offsets_by_time() const override { return true; }
 
  private:

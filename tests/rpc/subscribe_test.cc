@@ -1,3 +1,5 @@
+#include <thread>
+
 #include "server/base/error.h"
 #include "tests/rpc/rpc_fixture.h"
 
@@ -145,6 +147,64 @@ TEST_F(SubscribeRpcTest, SendsEverythingElseInItsOrder) {
   EXPECT_TRUE(stream_->Finish().ok());
   EXPECT_TRUE(Eventually([&] { return subscribers_.seen().destroyed == 1; }));
   EXPECT_EQ(subscribers_.seen().destroyed_before_end, 0);
+}
+
+TEST_F(SubscribeRpcTest, ManyFailuresAreSentInMessagesThatEveryClientTakes) {
+  StartServer();
+  OpenAndStart();
+
+  Outgoing out;
+  for (std::uint64_t id = 1; id <= 20'000; ++id) {
+    out.failures.push_back({id, MakeError(Reason::kDeliveryUnknown, std::string(200, 'x'))});
+  }
+  out.end = absl::OkStatus();
+  subscribers_.Send(std::move(out));
+
+  std::uint64_t last = 0;
+  v1::SubscribeResponse response;
+  while (stream_->Read(&response)) {
+    for (const auto& failure : response.settle_result().failures()) {
+      EXPECT_EQ(failure.delivery_id(), ++last);
+    }
+  }
+  EXPECT_TRUE(stream_->Finish().ok());
+  EXPECT_EQ(last, 20'000u);
+}
+
+TEST_F(SubscribeRpcTest, AClientThatDoesNotReadItsAnswersIsNotReadEither) {
+  StartServer();
+  OpenAndStart();
+  Outgoing large;
+  for (std::uint64_t id = 1; id <= 8; ++id) {
+    large.deliveries.push_back(MakeDelivery(id));
+    Event event = *large.deliveries.back().event;
+    event.data = std::string(1 << 19, 'x');
+    large.deliveries.back().event = std::make_shared<const Event>(std::move(event));
+  }
+  for (int i = 0; i < 4; ++i) {
+    Outgoing copy = large;
+    subscribers_.Send(std::move(copy));
+  }
+  constexpr std::size_t kMessages = 60;
+  v1::SubscribeRequest request;
+  for (std::uint64_t id = 0; id < 10'000; ++id) request.add_ack(id);
+
+  std::thread writer([&] {
+    for (std::size_t i = 0; i < kMessages; ++i) ASSERT_TRUE(stream_->Write(request));
+  });
+  ASSERT_TRUE(Eventually([&] { return subscribers_.seen().requests.size() >= 2; }));
+  // Each of these is several turns of the loop that would read on.
+  for (int i = 0; i < 200; ++i) {
+    grpc::ClientContext context;
+    v1::DescribeResponse described;
+    ASSERT_TRUE(stub_->Describe(&context, {}, &described).ok());
+  }
+  EXPECT_LE(subscribers_.seen().requests.size(), 3u);
+
+  v1::SubscribeResponse response;
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(stream_->Read(&response));
+  EXPECT_TRUE(Eventually([&] { return subscribers_.seen().requests.size() == kMessages; }));
+  writer.join();
 }
 
 TEST_F(SubscribeRpcTest, HandsSettlementsOn) {

@@ -36,6 +36,8 @@ absl::StatusOr<std::unique_ptr<EmbeddedBroker>> EmbeddedBroker::Make(
     if (absl::Status made = broker->CreateTopic(topic, options.partitions); !made.ok()) return made;
   }
   options.kafka.bootstrap_servers = {rd_kafka_mock_cluster_bootstraps(broker->cluster_)};
+  // The mock answers a fetch that finds nothing when its time is over, not when a record comes.
+  options.kafka.properties.emplace("fetch.wait.max.ms", "20");
   options.kafka.offsets_by_time = false;
   options.kafka.commits_while_rebalancing = false;
   // The mock waits for the session time-out less 1 s whenever a member of a group comes or goes.

@@ -36,6 +36,18 @@ bool Assignments::Ack(const DeliveryTag& tag) {
   return entry != entries_.end() && entry->second.tracker.Ack(tag.offset);
 }
 
+std::int64_t Assignments::Next(AssignmentId assignment) const {
+  MutexLock lock(mu_);
+  const auto entry = entries_.find(assignment);
+  return entry == entries_.end() ? -1 : entry->second.tracker.next();
+}
+
+void Assignments::SkipTo(AssignmentId assignment, std::int64_t offset) {
+  MutexLock lock(mu_);
+  const auto entry = entries_.find(assignment);
+  if (entry != entries_.end()) entry->second.tracker.SkipTo(offset);
+}
+
 std::vector<Assignments::Floor> Assignments::TakeMoved() {
   std::vector<Floor> floors;
   MutexLock lock(mu_);

@@ -36,6 +36,12 @@ class Assignments {
 
   bool Ack(const DeliveryTag& tag);
 
+  // One past the last record tracked, or the start. -1: no such assignment.
+  std::int64_t Next(AssignmentId assignment) const;
+
+  // What the log had below `offset` is gone.
+  void SkipTo(AssignmentId assignment, std::int64_t offset);
+
   // The floors that moved.
   std::vector<Floor> TakeMoved();
   void Committed(const std::vector<Floor>& floors);

@@ -32,10 +32,10 @@ absl::StatusOr<std::unique_ptr<KafkaConsumer>> KafkaConsumer::Make(const KafkaBr
                                                                    ConsumerOptions options,
                                                                    ConsumerHandler& handler) {
   std::unique_ptr<KafkaConsumer> consumer(new KafkaConsumer(broker, std::move(options), handler));
-  if (absl::Status opened = consumer->OpenClient(FetchBytesFor(consumer->options_.buffer_bytes, 1));
-      !opened.ok()) {
-    return opened;
-  }
+  const std::uint64_t fetch_bytes = FetchBytesFor(0, 1);
+  absl::StatusOr<KafkaClient> client = consumer->MakeHandle(fetch_bytes);
+  if (!client.ok()) return client.status();
+  consumer->OpenClient(*std::move(client), fetch_bytes);
   KafkaConsumer* const self = consumer.get();
   consumer->thread_ = std::thread([self] { self->Run(); });
   return consumer;
@@ -55,16 +55,18 @@ KafkaConsumer::~KafkaConsumer() {
   CloseClient();
 }
 
-absl::Status KafkaConsumer::OpenClient(std::uint64_t fetch_bytes) {
+absl::StatusOr<KafkaClient> KafkaConsumer::MakeHandle(std::uint64_t fetch_bytes) {
   absl::StatusOr<KafkaConf> conf = MakeConsumerConf(broker_, options_, fetch_bytes, log_);
   if (!conf.ok()) return conf.status();
   rd_kafka_conf_set_rebalance_cb(conf->get(), &KafkaConsumer::OnRebalance);
   rd_kafka_conf_set_error_cb(conf->get(), &KafkaConsumer::OnErrorCallback);
-  absl::StatusOr<KafkaClient> client = MakeClient(RD_KAFKA_CONSUMER, *std::move(conf));
-  if (!client.ok()) return client.status();
+  return MakeClient(RD_KAFKA_CONSUMER, *std::move(conf));
+}
+
+void KafkaConsumer::OpenClient(KafkaClient client, std::uint64_t fetch_bytes) {
   {
     MutexLock lock(mu_);
-    client_ = *std::move(client);
+    client_ = std::move(client);
   }
   fetch_bytes_ = fetch_bytes;
   rd_kafka_poll_set_consumer(client_.get());
@@ -76,7 +78,6 @@ absl::Status KafkaConsumer::OpenClient(std::uint64_t fetch_bytes) {
   }
   requests_ = std::make_unique<AdminRequests>(client_.get(), control_queue_.get());
   starts_ = std::make_unique<StartFinder>(options_.group, options_.start, *requests_);
-  return absl::OkStatus();
 }
 
 void KafkaConsumer::CloseClient() {
@@ -229,6 +230,7 @@ void KafkaConsumer::Tick(SteadyTime now) {
     next_commit_ = now + kCommitEvery;
     StartCommit();
   }
+  if (giving_up_ && rd_kafka_assignment_lost(client_.get()) != 0) FinishGivingUp(WasLost());
   if (giving_up_ && now >= giving_up_->deadline) {
     FinishGivingUp(ErrorOfKafka(RD_KAFKA_RESP_ERR__TIMED_OUT, "commit", ""));
   }
@@ -256,7 +258,7 @@ bool KafkaConsumer::ReadPartitions() {
 
 bool KafkaConsumer::ReadPartition(PartitionReader& reader) {
   const AssignmentId assignment = reader.assignment();
-  if (assignment == AssignmentId()) return false;  // its position is being found
+  if (reader.finding()) return false;
   Room room = handler_.RoomFor(assignment);
   room.events = std::min(room.events, kRecordsAtOnce);
   if (room.events == 0) return false;
@@ -267,7 +269,7 @@ bool KafkaConsumer::ReadPartition(PartitionReader& reader) {
     handler_.OnRecords(assignment, std::move(records));
   }
   if (fault) OnFault(reader, *fault);
-  return some;
+  return some || fault.has_value();
 }
 
 void KafkaConsumer::StartCommit() {

@@ -26,17 +26,20 @@ namespace sidebus {
 
 // librdkafka's consumer, and its poll thread.
 //
+// clang-format off
 //   pinning    --the start is pinned (StartFinder::Pin)-->  joined: rd_kafka_subscribe
 //   joined     --assign callback-->  locating: StartFinder::Locate, then rd_kafka_assign with
-//   explicit
-//              offsets, OnAssigned
+//              explicit offsets, OnAssigned
 //   assigned   --revoke callback-->  giving up: OnRevoked, commit of the floors (result, or 2 s),
 //              then rd_kafka_assign(nothing)
 //   any        --Close()-->  closing: as revoke, leave the group (at most 5 s), done
+// clang-format on
+//
 // Broadcast does not join: it locates and assigns all partitions by itself, and looks for new ones.
 //
 // The poll thread waits on one signal that all queues and all calls from outside write to, at most
-// 100 ms; it never waits for a broker. Back-pressure: PartitionReader.
+// 100 ms; it never waits for a broker. Back-pressure: PartitionReader. A position that the log does
+// not have (any more) stops its partition until the log's bounds are known (OnFault).
 //
 // Invariant: readers_ are the partitions the handler was told of; none is read while giving up.
 // Ownership: owns client, queues and the poll thread; borrows the handler.
@@ -66,7 +69,8 @@ class KafkaConsumer final : public Consumer {
   void Post(absl::AnyInvocable<void()> task);
 
   // --- poll thread ---
-  absl::Status OpenClient(std::uint64_t fetch_bytes);
+  absl::StatusOr<KafkaClient> MakeHandle(std::uint64_t fetch_bytes);
+  void OpenClient(KafkaClient client, std::uint64_t fetch_bytes);
   void CloseClient();
   void Run();
   void RunTasks();
@@ -84,6 +88,7 @@ class KafkaConsumer final : public Consumer {
   void OnPinned(StartFinder::Pinned pinned);
   void Reopen(std::uint64_t fetch_bytes);
   void Subscribe();
+  void SubscribeAgain();
   void AssignNew(const std::map<std::string, int>& existing, bool at_beginning);
   void LookForTopics(SteadyTime now);
   void OnLooked(const std::map<std::string, int>& existing);
@@ -92,9 +97,11 @@ class KafkaConsumer final : public Consumer {
   void AssignNothing();
   void GiveUp(bool lost);
   void CommitBeforeGivingUp();
+  static absl::Status WasLost();
   void FinishGivingUp(absl::Status committed);
   void StartClosing(Done done);
   bool ClosingIsDone(SteadyTime now);
+  bool AnswerAll();  // true
 
   // Records.
   bool ReadPartitions();
@@ -102,6 +109,7 @@ class KafkaConsumer final : public Consumer {
   void OnFault(PartitionReader& reader, const PartitionReader::Fault& fault);
   void FindPosition(std::uint64_t id);
   void OnLogBounds(std::uint64_t id, std::int64_t begin, std::int64_t end);
+  bool MoveTo(const PartitionReader& reader, std::int64_t position);
   PartitionReader* ReaderOf(const std::string& topic, std::int32_t partition);
 
   // Commits.
@@ -136,6 +144,8 @@ class KafkaConsumer final : public Consumer {
   bool locating_ = false;  // an assignment waits for positions
   std::set<std::string> existing_;
   std::set<std::pair<std::string, std::int32_t>> known_;  // broadcast: assigned or being located
+  std::uint64_t pins_ = 0;                                // begun
+  bool pinning_ = false;                                  // the last of them is not done
   bool looking_ = false;
   SteadyTime look_at_{};
 

@@ -43,6 +43,8 @@ void LogIfError(std::string_view what, rd_kafka_error_t* raw) {
 }  // namespace
 
 void KafkaConsumer::StartPin() {
+  ++pins_;
+  pinning_ = true;
   starts_->Pin(options_.topics,
                [this](StartFinder::Pinned pinned) { OnPinned(std::move(pinned)); });
 }
@@ -61,21 +63,32 @@ void KafkaConsumer::OnPinned(StartFinder::Pinned pinned) {
     existing_.insert(topic);
     partitions += static_cast<std::uint64_t>(count);
   }
+  const std::uint64_t fetch_bytes = FetchBytesFor(options_.buffer_bytes, partitions);
+  if (!joined_ && fetch_bytes == 0) {
+    return Fail(MakeError(Reason::kMemoryBudget,
+                          fmt::format("subscribe: no memory is left to read {} partitions: raise "
+                                      "`limits.memory`, or close other subscriptions",
+                                      partitions),
+                          {{std::string(error_key::kLimit), "limits.memory"}}));
+  }
   // On a task of its own: this runs inside an answer to a request of the client that may be closed.
-  Post([this, existing = std::move(pinned.existing),
-        fetch_bytes = FetchBytesFor(options_.buffer_bytes, partitions)] {
-    if (state_ != State::kOpen) return;
+  Post([this, existing = std::move(pinned.existing), fetch_bytes, pin = pins_] {
+    // New topics since then: they are to be pinned first.
+    if (state_ != State::kOpen || pin != pins_) return;
+    pinning_ = false;
     if (!joined_ && fetch_bytes < fetch_bytes_) Reopen(fetch_bytes);
     if (broadcast()) return AssignNew(existing, joined_);
-    Subscribe();
+    joined_ ? SubscribeAgain() : Subscribe();
   });
 }
 
 // The bound on what is fetched ahead cannot change in a client, and is known only now.
 void KafkaConsumer::Reopen(std::uint64_t fetch_bytes) {
-  std::set<std::string> open = starts_->open();
+  std::map<std::string, int> open = starts_->open();
+  absl::StatusOr<KafkaClient> client = MakeHandle(fetch_bytes);
+  if (!client.ok()) return Fail(client.status());
   CloseClient();
-  if (absl::Status opened = OpenClient(fetch_bytes); !opened.ok()) return Fail(std::move(opened));
+  OpenClient(*std::move(client), fetch_bytes);
   starts_->set_open(std::move(open));
 }
 
@@ -87,6 +100,14 @@ void KafkaConsumer::Subscribe() {
   }
   const rd_kafka_resp_err_t error = rd_kafka_subscribe(client_.get(), list.get());
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) Fail(ErrorOfKafka(error, "subscribe", ""));
+}
+
+// The group rebalances, so first commit what can be: the mock cluster cannot later.
+void KafkaConsumer::SubscribeAgain() {
+  waiting_.push_back([this](const absl::Status&) {
+    if (state_ == State::kOpen) Subscribe();
+  });
+  StartCommit();
 }
 
 void KafkaConsumer::AssignNew(const std::map<std::string, int>& existing, bool at_beginning) {
@@ -104,7 +125,8 @@ void KafkaConsumer::AssignNew(const std::map<std::string, int>& existing, bool a
 }
 
 void KafkaConsumer::LookForTopics(SteadyTime now) {
-  if (state_ != State::kOpen || !joined_ || looking_ || now < look_at_) return;
+  // A topic that is being pinned exists: it must not be read before that is done.
+  if (state_ != State::kOpen || !joined_ || pinning_ || looking_ || now < look_at_) return;
   const bool all_exist =
       std::all_of(options_.topics.begin(), options_.topics.end(),
                   [this](const auto& topic) { return existing_.contains(topic); });
@@ -113,7 +135,7 @@ void KafkaConsumer::LookForTopics(SteadyTime now) {
   look_at_ = now + (all_exist ? kLookEveryWhenAllExist : kLookEvery);
   requests_->Describe(options_.topics, [this](AdminRequests::Answer answer) {
     looking_ = false;
-    if (state_ == State::kOpen) OnLooked(answer.topics);
+    if (state_ == State::kOpen && !pinning_) OnLooked(answer.topics);
   });
 }
 
@@ -122,7 +144,7 @@ void KafkaConsumer::OnLooked(const std::map<std::string, int>& existing) {
   for (const auto& [topic, partitions] : existing) appeared |= existing_.insert(topic).second;
   if (broadcast()) return AssignNew(existing, true);
   // Makes librdkafka look at the topics at once, and join again if there is something new.
-  if (appeared) Subscribe();
+  if (appeared) SubscribeAgain();
 }
 
 void KafkaConsumer::OnErrorCallback(rd_kafka_t*, int error, const char*, void* opaque) {
@@ -165,8 +187,11 @@ void KafkaConsumer::OnLocated(StartFinder::Located located) {
   }
   if (broadcast()) {
     LogIfError("cannot assign partitions", rd_kafka_incremental_assign(client_.get(), list.get()));
-  } else if (rd_kafka_assign(client_.get(), list.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return;  // the group moved on; it assigns anew
+  } else if (const rd_kafka_resp_err_t error = rd_kafka_assign(client_.get(), list.get());
+             error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    Log(LogLevel::kWarning, "cannot take the assigned partitions: the group moved on",
+        {{"group", options_.group}, {"error", rd_kafka_err2name(error)}});
+    return;  // it assigns anew
   }
   {
     MutexLock lock(mu_);
@@ -183,7 +208,17 @@ void KafkaConsumer::OnLocated(StartFinder::Located located) {
 
 void KafkaConsumer::AssignNothing() { rd_kafka_assign(client_.get(), nullptr); }
 
+absl::Status KafkaConsumer::WasLost() {
+  return MakeError(Reason::kDeliveryRevoked,
+                   "commit: the group gave the partitions to another member");
+}
+
 void KafkaConsumer::GiveUp(bool lost) {
+  if (giving_up_) {
+    // Asked again, before the commit was answered.
+    if (lost) FinishGivingUp(WasLost());
+    return;
+  }
   starts_->CancelLocate();
   locating_ = false;
   finding_.clear();
@@ -191,7 +226,6 @@ void KafkaConsumer::GiveUp(bool lost) {
   const bool some = !readers_.empty();
   for (const auto& reader : readers_) {
     const AssignmentId id = reader->assignment();
-    if (id == AssignmentId()) continue;
     handler_.OnRevoked(id, lost);
     if (std::optional<Assignments::Floor> floor = assignments_.Remove(id)) {
       floors.push_back(*std::move(floor));
@@ -203,10 +237,7 @@ void KafkaConsumer::GiveUp(bool lost) {
     ++(lost ? counters_.lost : counters_.revoked);
   }
   if (broadcast() || floors.empty()) return FinishGivingUp(absl::OkStatus());
-  if (lost) {
-    return FinishGivingUp(MakeError(Reason::kDeliveryRevoked,
-                                    "commit: the group gave the partitions to another member"));
-  }
+  if (lost) return FinishGivingUp(WasLost());
   giving_up_ = GivingUp{std::move(floors), Now() + kGiveUpPatience, {}, ++last_giving_up_};
   CommitBeforeGivingUp();
 }
@@ -216,7 +247,7 @@ void KafkaConsumer::CommitBeforeGivingUp() {
   std::vector<PartitionOffset> positions;
   for (const Assignments::Floor& floor : giving_up_->floors) positions.push_back(floor.position);
   const std::uint64_t id = giving_up_->id;
-  auto then = [this, id](AdminRequests::Answer answer) {
+  requests_->Commit(positions, [this, id](AdminRequests::Answer answer) {
     if (!giving_up_ || giving_up_->id != id) return;
     const bool good = answer.error == RD_KAFKA_RESP_ERR_NO_ERROR;
     {
@@ -224,14 +255,12 @@ void KafkaConsumer::CommitBeforeGivingUp() {
       ++(good ? counters_.commits_ok : counters_.commits_failed);
       if (good) counters_.last_commit = Clock::Real().WallNow();
     }
-    if (SaysTryAgain(answer.error)) {
+    if (SaysTryAgain(answer.error) && broker_.commits_while_rebalancing) {
       giving_up_->retry_at = Now() + kCommitAgainAfter;
       return;
     }
     FinishGivingUp(good ? absl::OkStatus() : ErrorOfKafka(answer.error, "commit", ""));
-  };
-  if (broker_.commits_while_rebalancing) return requests_->Commit(positions, std::move(then));
-  requests_->SetGroupPositions(options_.group, positions, std::move(then));
+  });
 }
 
 void KafkaConsumer::FinishGivingUp(absl::Status committed) {
@@ -263,6 +292,8 @@ bool KafkaConsumer::ClosingIsDone(SteadyTime now) {
   const bool late = now >= close_deadline_;
   if (!late) {
     if (giving_up_ || committing_) return false;
+    // Who is in no group has none to leave.
+    if ((!joined_ || broadcast()) && !leaving_) return AnswerAll();
     if (!leaving_) {
       leaving_ = true;
       LogIfError("cannot leave the group",
@@ -276,6 +307,10 @@ bool KafkaConsumer::ClosingIsDone(SteadyTime now) {
   }
   // Only after a fatal error, or when it is late: librdkafka did not ask to give them up.
   if (!readers_.empty()) GiveUp(true);
+  return AnswerAll();
+}
+
+bool KafkaConsumer::AnswerAll() {
   AnswerWaiters(std::exchange(committing_for_, {}), final_commit_);
   AnswerWaiters(std::exchange(waiting_, {}), final_commit_);
   return true;
@@ -286,12 +321,8 @@ void KafkaConsumer::OnFault(PartitionReader& reader, const PartitionReader::Faul
       fault.error != RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
     return OnClientError(fault.error);
   }
-  const AssignmentId id = reader.assignment();
-  if (id == AssignmentId()) return;
-  reader.set_assignment({});
-  reader.Clear();
-  handler_.OnRevoked(id, false);
-  assignments_.Remove(id);
+  if (reader.finding()) return;
+  reader.set_finding(true);
   const std::uint64_t finding = ++last_finding_;
   finding_.emplace(finding, Finding{reader.topic(), reader.partition(), fault.offset, {}});
   FindPosition(finding);
@@ -320,33 +351,70 @@ void KafkaConsumer::FindPosition(std::uint64_t id) {
 }
 
 void KafkaConsumer::OnLogBounds(std::uint64_t id, std::int64_t begin, std::int64_t end) {
-  const Finding finding = std::move(finding_.extract(id).mapped());
+  const Finding finding = finding_.at(id);
   PartitionReader* const reader = ReaderOf(finding.topic, finding.partition);
-  if (reader == nullptr) return;
-  std::int64_t position = finding.lost;
-  if (finding.lost < begin) {
-    position = begin;
-    MutexLock lock(mu_);
-    ++counters_.lost_to_retention;
-  } else if (finding.lost > end) {
-    position = begin;
+  if (reader == nullptr) {
+    finding_.erase(id);
+    return;
   }
-  Log(finding.lost > end ? LogLevel::kError : LogLevel::kWarning,
-      finding.lost > end ? "the log is shorter than the group's position: it was truncated; "
-                           "reading from its beginning"
-                         : "retention overtook the group's position; reading from the log start",
+  const bool expired = finding.lost < begin;
+  const bool truncated = finding.lost > end;
+  const std::int64_t position = expired || truncated ? begin : finding.lost;
+  if (!MoveTo(*reader, position)) {
+    finding_.at(id).retry_at = Now() + kFindAgainAfter;
+    return;
+  }
+  finding_.erase(id);
+  reader->set_finding(false);
+  if (!expired && !truncated) return;
+  Log(truncated ? LogLevel::kError : LogLevel::kWarning,
+      truncated ? "the log is shorter than the group's position: it was truncated; reading from "
+                  "its beginning"
+                : "retention overtook the group's position; reading from the log start",
       {{"group", options_.group},
        {"topic", finding.topic},
        {"partition", finding.partition},
        {"position", finding.lost},
        {"log_start", begin},
        {"log_end", end}});
+  if (expired) {
+    // What was delivered stays where it is; the rest is gone.
+    assignments_.SkipTo(reader->assignment(), begin);
+    MutexLock lock(mu_);
+    ++counters_.lost_to_retention;
+    return;
+  }
+  // Offsets begin anew, so nothing that was delivered may be mistaken for what comes now.
+  handler_.OnRevoked(reader->assignment(), true);
+  assignments_.Remove(reader->assignment());
+  reader->set_assignment(assignments_.Add(finding.topic, finding.partition, position));
+  handler_.OnAssigned(reader->assignment(), finding.topic, finding.partition);
+}
+
+// Not by seeking: after such an error librdkafka has stopped to fetch the partition, and a seek is
+// refused without a word. A member's whole assignment is made anew, each other partition where it
+// is; what was fetched ahead is fetched again.
+bool KafkaConsumer::MoveTo(const PartitionReader& reader, std::int64_t position) {
   const KafkaPartitionList list = MakePartitionList();
-  AddTo(list, finding.topic, finding.partition, position);
-  LogIfError("cannot move to a position", rd_kafka_seek_partitions(client_.get(), list.get(), 0));
-  const AssignmentId assignment = assignments_.Add(finding.topic, finding.partition, position);
-  reader->set_assignment(assignment);
-  handler_.OnAssigned(assignment, finding.topic, finding.partition);
+  rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
+  if (broadcast()) {
+    AddTo(list, reader.topic(), reader.partition(), position);
+    // Fails when it is tried again after the other half failed.
+    KafkaErrorHandle(rd_kafka_incremental_unassign(client_.get(), list.get()));
+    const KafkaErrorHandle failed(rd_kafka_incremental_assign(client_.get(), list.get()));
+    if (failed != nullptr) error = rd_kafka_error_code(failed.get());
+  } else {
+    for (const auto& one : readers_) {
+      one->Clear();
+      const std::int64_t next = assignments_.Next(one->assignment());
+      AddTo(list, one->topic(), one->partition(), one.get() == &reader ? position : next);
+    }
+    error = rd_kafka_assign(client_.get(), list.get());
+  }
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return true;
+  Log(LogLevel::kWarning, "cannot move to a position",
+      {{"group", options_.group}, {"error", rd_kafka_err2name(error)}});
+  return false;
 }
 
 }  // namespace sidebus

@@ -203,6 +203,7 @@ std::uint64_t FetchBytesFor(std::uint64_t buffer_bytes, std::uint64_t partitions
   constexpr std::uint64_t kLeast = 64 * kKiB;
   constexpr std::uint64_t kMost = 4 * kKiB * kKiB;
   if (buffer_bytes == 0) return kMost;
+  if (buffer_bytes < kLeast * partitions) return 0;
   return std::clamp(buffer_bytes / std::max<std::uint64_t>(partitions, 1), kLeast, kMost);
 }
 

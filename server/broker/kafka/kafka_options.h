@@ -32,8 +32,8 @@ struct KafkaBrokerOptions {
   // False: the cluster answers ListOffsets by time wrongly (the mock cluster), so such a start is
   // refused.
   bool offsets_by_time = true;
-  // False: the cluster refuses the commits of members while the group rebalances (the mock
-  // cluster), so the last commit before a partition is given up is written as an operator would.
+  // False: the cluster refuses the commits of members until the group has rebalanced (the mock
+  // cluster), so that it is of no use to try again before a partition is given up.
   bool commits_while_rebalancing = true;
 };
 
@@ -51,6 +51,7 @@ bool IsReservedProperty(std::string_view name);
 absl::StatusOr<KafkaConf> MakeProducerConf(const KafkaBrokerOptions& options, KafkaLog& log);
 
 // What may be fetched ahead per partition, for a bound over all of them: 64 KiB to 4 MiB.
+// Zero: the least there is would cross the bound.
 std::uint64_t FetchBytesFor(std::uint64_t buffer_bytes, std::uint64_t partitions);
 
 // `fetch_bytes` bounds what is fetched ahead per partition; one answer of a broker may cross it.

@@ -44,6 +44,10 @@ class PartitionReader {
   void set_assignment(AssignmentId id) { assignment_ = id; }
   AssignmentId assignment() const { return assignment_; }
 
+  // While its position is being found nothing is read.
+  void set_finding(bool finding) { finding_ = finding; }
+  bool finding() const { return finding_; }
+
   // Records as far as `room` goes and some are there; then `fault`, if the next thing is one.
   std::vector<ConsumedRecord> Read(const Room& room, std::optional<Fault>& fault);
 
@@ -56,6 +60,7 @@ class PartitionReader {
   std::string topic_;
   std::int32_t partition_;
   AssignmentId assignment_;
+  bool finding_ = false;
   KafkaQueue queue_;
   std::deque<KafkaMessage> ahead_;
 };

@@ -1,6 +1,8 @@
 #include "server/broker/kafka/start_finder.h"
 
+#include <algorithm>
 #include <chrono>
+#include <set>
 #include <utility>
 
 #include "server/base/error.h"
@@ -54,9 +56,9 @@ void StartFinder::ReadGroup() {
   for (const auto& [topic, partitions] : pin_.existing) {
     for (std::int32_t i = 0; i < partitions; ++i) all.push_back({topic, i, -1, {}});
   }
-  requests_.GroupPositions(group_, all,
-                           On(Job::kPin, &StartFinder::ReadGroup,
-                              [this](Answer answer) { OnGroup(answer.partitions); }));
+  requests_.GroupPositions(
+      group_, all,
+      On(Job::kPin, &StartFinder::Describe, [this](Answer answer) { OnGroup(answer.partitions); }));
 }
 
 void StartFinder::OnGroup(const Partitions& positions) {
@@ -73,7 +75,7 @@ void StartFinder::OnGroup(const Partitions& positions) {
   }
   if (wanted.empty()) return FinishPin(absl::OkStatus());
   if (pin_.refused) {
-    open_.insert(nowhere.begin(), nowhere.end());
+    for (const std::string& topic : nowhere) open_.try_emplace(topic, pin_.existing.at(topic));
     return FinishPin(absl::OkStatus());
   }
   Resolve(Job::kPin, std::move(wanted),
@@ -90,7 +92,7 @@ void StartFinder::WriteGroup(Partitions positions) {
     }
     pin_.refused = SaysGroupHasMembers(answer.error);
     if (pin_.refused) return ReadGroup();
-    Again(Job::kPin, [this] { ReadGroup(); });
+    Again(Job::kPin, [this] { Describe(); });
   });
 }
 
@@ -125,7 +127,7 @@ void StartFinder::ResolveAssigned() {
       located.push_back(one);
       continue;
     }
-    const bool start = group_.empty() ? !locate_.at_beginning : open_.contains(one.topic);
+    const bool start = group_.empty() ? !locate_.at_beginning : IsOpen(one);
     const std::int64_t spec = start ? StartOf(one) : AdminRequests::kBeginning;
     if (spec >= 0 && start_.at == StartPosition::At::kPositions) {
       located.push_back({one.topic, one.partition, spec, {}});
@@ -138,7 +140,7 @@ void StartFinder::ResolveAssigned() {
   Resolve(Job::kLocate, std::move(wanted), [this](Partitions resolved) {
     Partitions open;
     for (const PartitionOffset& one : resolved) {
-      if (open_.contains(one.topic)) open.push_back(one);
+      if (IsOpen(one)) open.push_back(one);
       locate_.partitions.push_back(one);
     }
     if (group_.empty() || open.empty()) return FinishLocate(absl::OkStatus());
@@ -166,6 +168,12 @@ void StartFinder::FinishLocate(absl::Status status) {
   then(std::move(located));
 }
 
+// A partition that was added since then is new, and begins at its beginning.
+bool StartFinder::IsOpen(const PartitionOffset& partition) const {
+  const auto topic = open_.find(partition.topic);
+  return topic != open_.end() && partition.partition < topic->second;
+}
+
 std::int64_t StartFinder::StartOf(const PartitionOffset& partition) const {
   switch (start_.at) {
     case StartPosition::At::kEarliest:
@@ -173,7 +181,9 @@ std::int64_t StartFinder::StartOf(const PartitionOffset& partition) const {
     case StartPosition::At::kLatest:
       return AdminRequests::kEnd;
     case StartPosition::At::kTime:
-      return std::chrono::ceil<std::chrono::milliseconds>(start_.time.time_since_epoch()).count();
+      // Negative numbers mean something else.
+      return std::max<std::int64_t>(
+          0, std::chrono::ceil<std::chrono::milliseconds>(start_.time.time_since_epoch()).count());
     case StartPosition::At::kPositions:
       break;
   }
@@ -193,6 +203,8 @@ void StartFinder::Resolve(Job job, Partitions wanted, absl::AnyInvocable<void(Pa
       return Fail(job, ErrorOfKafka(answer.error, "read the offsets of the topics", ""));
     }
     if (answer.error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      // A topic may be gone.
+      if (job == Job::kPin) return Again(job, [this] { Describe(); });
       return Again(job, [this, job, wanted = std::move(wanted), then = std::move(then)]() mutable {
         Resolve(job, std::move(wanted), std::move(then));
       });

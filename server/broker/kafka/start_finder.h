@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <map>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -23,7 +22,8 @@ namespace sidebus {
 //             topic (committed before anything is delivered), else the beginning, because the
 //             topic or partition is new.
 //
-// Errors that pass by themselves are retried every 0.5 s for as long as it takes.
+// Errors that pass by themselves are retried every 0.5 s for as long as it takes; a pin begins anew,
+// because a topic may have gone meanwhile.
 //
 // Ownership: the poll thread's; borrows the requests.
 // Thread safety: none; everything on the poll thread.
@@ -50,10 +50,11 @@ class StartFinder {
   // One at a time; a second call drops the first. `at_beginning`: broadcast, and the partitions
   // were found after the start.
   void Locate(std::vector<PartitionOffset> partitions, bool at_beginning, ThenLocated then);
-  // Topics on which the group had members and no position. A finder that takes over from another
-  // one gets them from it.
-  const std::set<std::string>& open() const { return open_; }
-  void set_open(std::set<std::string> open) { open_ = std::move(open); }
+
+  // Topics on which the group had members and no position, with the partitions they had then. A
+  // finder that takes over from another one gets them from it.
+  const std::map<std::string, int>& open() const { return open_; }
+  void set_open(std::map<std::string, int> open) { open_ = std::move(open); }
 
   void CancelLocate() { locate_ = {}; }
 
@@ -97,6 +98,7 @@ class StartFinder {
   // Replaces special offsets by real ones.
   void Resolve(Job job, Partitions wanted, absl::AnyInvocable<void(Partitions)> then);
   void ResolveEnds(Job job, Partitions resolved, absl::AnyInvocable<void(Partitions)> then);
+  bool IsOpen(const PartitionOffset& partition) const;
   std::int64_t StartOf(const PartitionOffset& partition) const;
 
   // Wraps an answer: dropped when the job is over; errors fail the job or are retried by `again`.
@@ -112,7 +114,7 @@ class StartFinder {
   std::uint64_t last_job_ = 0;
   PinJob pin_;
   LocateJob locate_;
-  std::set<std::string> open_;
+  std::map<std::string, int> open_;
   std::vector<Retry> retries_;
 };
 

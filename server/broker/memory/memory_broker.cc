@@ -1,5 +1,7 @@
 #include "server/broker/memory/memory_broker.h"
 
+#include <algorithm>
+
 #include "server/base/check.h"
 #include "server/broker/memory/memory_cluster.h"
 #include "server/broker/memory/memory_consumer.h"
@@ -32,6 +34,13 @@ void MemoryBroker::CreateTopic(const std::string& topic, int partitions) {
   MutexLock lock(cluster_->mu);
   cluster_->topics.try_emplace(topic, static_cast<std::size_t>(partitions));
   ++cluster_->readiness_changes;
+  cluster_->Changed();
+}
+
+void MemoryBroker::AddPartitions(const std::string& topic, int partitions) {
+  MutexLock lock(cluster_->mu);
+  auto& logs = cluster_->topics.at(topic);
+  logs.resize(std::max(logs.size(), static_cast<std::size_t>(partitions)));
   cluster_->Changed();
 }
 
@@ -98,13 +107,19 @@ void MemoryBroker::SetReachable(bool reachable) {
 
 void MemoryBroker::Revoke(const std::string& group, bool lost) {
   MutexLock lock(cluster_->mu);
-  for (MemoryConsumer* member : cluster_->groups[group]) member->MarkRevoked(lost);
+  for (MemoryConsumer* member : cluster_->groups[group]) {
+    member->mu().AssertHeld();
+    member->MarkRevoked(lost);
+  }
   cluster_->Changed();
 }
 
 void MemoryBroker::FailConsumers(const std::string& group, const absl::Status& why) {
   MutexLock lock(cluster_->mu);
-  for (MemoryConsumer* member : cluster_->groups[group]) member->MarkFailed(why);
+  for (MemoryConsumer* member : cluster_->groups[group]) {
+    member->mu().AssertHeld();
+    member->MarkFailed(why);
+  }
   cluster_->Changed();
 }
 

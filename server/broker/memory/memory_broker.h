@@ -39,6 +39,9 @@ class MemoryBroker final : public Broker {
   // Does nothing when the topic exists.
   void CreateTopic(const std::string& topic, int partitions);
 
+  // Appends empty partitions until the topic has that many.
+  void AddPartitions(const std::string& topic, int partitions);
+
   // Writes a record directly. Its offset.
   std::int64_t Append(const std::string& topic, std::int32_t partition, Record record);
 

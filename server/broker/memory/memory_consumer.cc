@@ -124,9 +124,8 @@ bool MemoryConsumer::Join() {
   MutexLock lock(cluster_.mu);
   if (!to_pin_.empty()) PinNewTopics();
   if (joined_) return false;
-  const bool any = std::any_of(topics_.begin(), topics_.end(), [&](const std::string& topic) {
-    return cluster_.topics.contains(topic);
-  });
+  bool any = false;
+  for (const std::string& topic : topics_) any |= cluster_.topics.contains(topic);
   if (!any) {
     MarkFailed(MakeError(Reason::kTopicMissing, "none of the topics exists: create one"));
     return true;
@@ -172,7 +171,8 @@ std::int64_t MemoryConsumer::StartOf(const std::string& topic, std::size_t parti
     case StartPosition::At::kPositions:
       for (const Position& position : start.positions) {
         if (position.topic == topic && position.partition == static_cast<std::int32_t>(partition)) {
-          return std::min(position.offset, end);
+          // Beyond the end: the log was truncated.
+          return position.offset > end ? 0 : position.offset;
         }
       }
       return end;
@@ -189,6 +189,7 @@ std::vector<std::pair<std::string, std::int32_t>> MemoryConsumer::Share() const 
     std::size_t mine = 0;
     std::size_t interested = 0;
     for (const MemoryConsumer* member : members->second) {
+      member->mu().AssertHeld();
       const auto& theirs = member->topics_;
       if (std::find(theirs.begin(), theirs.end(), topic) == theirs.end()) continue;
       if (member == this) mine = interested;

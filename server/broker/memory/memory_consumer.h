@@ -32,6 +32,8 @@ class MemoryConsumer final : public Consumer, public MemoryClient {
 
   bool Work() override;
 
+  Mutex& mu() const ABSL_LOCK_RETURNED(cluster_.mu) { return cluster_.mu; }
+
   // Faults.
   void MarkRevoked(bool lost) ABSL_EXCLUSIVE_LOCKS_REQUIRED(cluster_.mu);
   void MarkFailed(const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(cluster_.mu);

@@ -251,6 +251,24 @@ TEST_F(DeliveringTest, APartitionFullOfFollowersOfABlockedKeyStopsAlone) {
               testing::HasSubstr(R"(sidebus_paused_partitions{group="g",reason="lane_share"} 1)"));
 }
 
+TEST_F(DeliveringTest, ManyFollowersOfABlockedKeyLetOtherKeysPass) {
+  SubscribeStart start = StartOf("g", {"order"});
+  start.window = Window{10, 0};
+  const auto stream = Open(start);
+  for (int i = 0; i < 50; ++i) Order("blocked", "blocked");
+  for (int i = 0; i < 300; ++i) Order("passes");
+  Settle();
+
+  for (std::size_t seen = 1; seen < stream->all.size();) {
+    std::vector<std::uint64_t> ids;
+    for (; seen < stream->all.size(); ++seen) ids.push_back(stream->all[seen].id);
+    stream->Ack(std::move(ids));
+    Settle();
+  }
+
+  EXPECT_THAT(stream->all, SizeIs(301));
+}
+
 TEST_F(DeliveringTest, EveryRecordIsDeliveredThoughThePartitionStoppedInBetween) {
   for (int i = 0; i < 1000; ++i) Order(std::to_string(i), "same");
   const auto stream = OpenOrders();
