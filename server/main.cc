@@ -22,8 +22,11 @@ sidebus::Environment ConfigEnvironment() {
 
 // CLI11 says only that a verb is missing. Empty when it is not that.
 std::string UnknownVerb(const CLI::App& app, int argc, char** argv) {
-  if (argc < 2 || argv[1][0] == '-' || app.get_subcommand_no_throw(argv[1]) != nullptr) return "";
-  return argv[1];
+  if (argc < 2 || argv[1][0] == '-') return "";
+  const std::string verb = argv[1];
+  const auto known =
+      app.get_subcommands([&verb](const CLI::App* one) { return one->check_name(verb); });
+  return known.empty() ? verb : "";
 }
 
 }  // namespace

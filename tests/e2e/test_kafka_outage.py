@@ -7,6 +7,7 @@ from collections import Counter
 
 import grpc
 import pytest
+import sidebus
 from bus import Bus, fault, fault_of
 from cluster import Cluster
 from kafka import Kafka
@@ -84,6 +85,27 @@ def test_probes_can_be_told_to_follow_kafka(gateway, kafka):
     assert one.get("/startupz")[0] == one.get("/livez")[0] == 200
 
 
+def test_a_group_without_a_coordinator_is_waited_for(gateway, connect, group):
+    with Kafka(properties={"offsets.topic.replication.factor": 2}) as lame:  # of one broker
+        lame.start()
+        cluster = Cluster(lame.address)
+        cluster.create(f"{gateway.prefix}-orders")
+        one = gateway(ROUTES, lame.address)
+        bus = connect(one)
+        bus.must_publish(order(id="1"))
+        stream = bus.subscribe(group, "order.created")
+        stream.next("heartbeat")  # by then, or soon, what was asked of the coordinator is too old
+
+        lame.restart({"offsets.topic.replication.factor": 1})
+
+        (delivery,) = stream.take(1)
+        stream.ack(delivery)
+        stream.drain()
+        assert stream.end() == (grpc.StatusCode.OK, None)
+        assert delivery.event.id == "1"
+        assert one.stop() == 0
+
+
 # --- under load -----------------------------------------------------------------------------------
 
 
@@ -96,14 +118,32 @@ class Journal:
         self._stop = threading.Event()
         self._threads = []
 
-    def publish_with(self, endpoint, calls=4, timeout=2):
-        self._threads = [
-            threading.Thread(target=self._publish, args=(endpoint, timeout)) for _ in range(calls)
-        ]
+    def publish_with(self, endpoint, calls=3):
+        """Calls with a short deadline, and a stream, whose events may wait."""
+        work = [self._call] * calls + [self._stream]
+        self._threads = [threading.Thread(target=each, args=(endpoint,)) for each in work]
         for thread in self._threads:
             thread.start()
 
-    def _publish(self, endpoint, timeout):
+    def _stream(self, endpoint):
+        started = {}
+
+        def on_result(result):
+            outcome = result.error.outcome.value if result.error else "ok"
+            self.entries[result.event_id] = (outcome, started[result.event_id], time.monotonic())
+
+        with (
+            sidebus.connect(endpoint) as bus,
+            bus.publish_stream(on_result=on_result, max_in_flight=300) as stream,
+        ):
+            for n in itertools.count():
+                if self._stop.is_set():
+                    break
+                event = sidebus.Event("order.created", bytes(200), id=f"s{n}", key=f"{n % 7}")
+                started[event.id] = time.monotonic()
+                stream.publish(event)
+
+    def _call(self, endpoint, timeout=2):
         bus = Bus(endpoint)
         while not self._stop.is_set():
             events = [

@@ -171,7 +171,7 @@ class Kafka:
         need("java", "openjdk-17-jre-headless")
         self.version = version
         self._jars = jars(version)
-        self._more_properties = properties or {}
+        self._more_properties = dict(properties or {})
         self._folder = Path(tempfile.mkdtemp(prefix="sidebus-kafka-"))
         self._log = self._folder / "server.log"
         self._process = None
@@ -219,8 +219,11 @@ class Kafka:
             self._process.wait()
             self._process = None
 
-    def restart(self):
+    def restart(self, properties=None):
+        """With more properties, if given."""
         self.stop()
+        self._more_properties |= properties or {}
+        self._write_properties()
         return self.start()
 
     def close(self):
@@ -234,15 +237,19 @@ class Kafka:
         return f"end of Kafka's log:\n{self._log.read_bytes()[-size:].decode(errors='replace')}"
 
     def _choose_ports(self):
-        self._port, controller = free_ports(2)
+        self._port, self._controller_port = free_ports(2)
+        self._write_properties()
+
+    def _write_properties(self):
         client = f"127.0.0.1:{self._port}"
+        controller = f"127.0.0.1:{self._controller_port}"
         properties = {
             "process.roles": "broker,controller",
             "node.id": 1,
-            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+            "controller.quorum.voters": f"1@{controller}",
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
-            "listeners": f"PLAINTEXT://{client},CONTROLLER://127.0.0.1:{controller}",
+            "listeners": f"PLAINTEXT://{client},CONTROLLER://{controller}",
             "advertised.listeners": f"PLAINTEXT://{client}",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "log.dirs": self._folder / "data",

@@ -132,11 +132,11 @@ std::vector<Setting> CommonSettings(const KafkaBrokerOptions& options) {
 std::string KafkaLibraryVersion() { return rd_kafka_version_str(); }
 
 bool IsKnownProperty(std::string_view name) {
+  // Asked by setting it: those that have no default ("sasl.password") and those of topics cannot be
+  // read from a new configuration. Whether it takes the empty value does not matter.
+  const KafkaConf conf(rd_kafka_conf_new());
   const std::string terminated(name);
-  static const KafkaConf* const conf = new KafkaConf(rd_kafka_conf_new());
-  std::size_t size = 0;
-  // Topic properties fall through to the default topic configuration.
-  return rd_kafka_conf_get(conf->get(), terminated.c_str(), nullptr, &size) == RD_KAFKA_CONF_OK;
+  return rd_kafka_conf_set(conf.get(), terminated.c_str(), "", nullptr, 0) != RD_KAFKA_CONF_UNKNOWN;
 }
 
 bool IsReservedProperty(std::string_view name) {
