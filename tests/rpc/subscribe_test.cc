@@ -199,7 +199,8 @@ TEST_F(SubscribeRpcTest, AClientThatDoesNotReadItsAnswersIsNotReadEither) {
     v1::DescribeResponse described;
     ASSERT_TRUE(stub_->Describe(&context, {}, &described).ok());
   }
-  EXPECT_LE(subscribers_.seen().requests.size(), 3u);
+  // Two for each Take() that came before the stream was full.
+  EXPECT_LE(subscribers_.seen().requests.size(), 10u);
 
   v1::SubscribeResponse response;
   for (int i = 0; i < 4; ++i) ASSERT_TRUE(stream_->Read(&response));
