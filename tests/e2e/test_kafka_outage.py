@@ -106,6 +106,27 @@ def test_a_group_without_a_coordinator_is_waited_for(gateway, connect, group):
         assert one.stop() == 0
 
 
+def test_groups_that_begin_while_kafka_hangs_miss_nothing(
+    gateway, connect, group, kafka, own_cluster
+):
+    one = gateway(ROUTES, kafka.address)
+    bus = connect(one)
+    ids = [f"{n}" for n in range(20)]
+    bus.must_publish(*[order(id=each, key=each.encode()) for each in ids])
+    streams = [bus.subscribe(f"{group}{n}", "order.created") for n in range(24)]
+
+    got = [set() for _ in streams]
+    for n in range(3):  # by then the others are at any step of their start
+        got[n].add(streams[n].next("delivery").event.id)
+    kafka.suspend()
+    time.sleep(7)  # the fault: longer than any single request is waited for
+    kafka.resume()
+
+    for stream, seen in zip(streams, got, strict=True):
+        while seen != set(ids):
+            seen |= {each.event.id for each in stream.batch(seconds=30)}
+
+
 # --- under load -----------------------------------------------------------------------------------
 
 
@@ -183,6 +204,7 @@ class Reader:
 
     def __init__(self, bus, group):
         self.got = Counter()
+        self.ended = None  # why, when the stream did not stay open
         self._stream = bus.subscribe(group, "order.created", window=api.Window(events=500))
         self._stream.next("started")
         self._thread = threading.Thread(target=self._read, daemon=True)
@@ -192,7 +214,8 @@ class Reader:
         while True:
             try:
                 batch = self._stream.batch(60)
-            except AssertionError:
+            except AssertionError as error:
+                self.ended = error
                 return
             self.got.update(each.event.id for each in batch)
             self._stream.ack(*batch)
@@ -239,7 +262,12 @@ def test_nothing_is_lost_and_nothing_is_misreported_when_kafka_is_killed(
     assert [each for each in unknown if killed + 1 < each[1] and each[2] < starting] == []
 
     wanted = written.keys()
-    eventually(lambda: reader.got.keys() >= wanted, "all events at the subscriber", seconds=30)
+    eventually(
+        lambda: reader.got.keys() >= wanted or reader.ended,
+        lambda: f"the last of {len(wanted)} events; missing: {len(wanted - reader.got.keys())}",
+        seconds=30,
+    )
+    assert reader.ended is None
     reader.stop()
     assert reader.got.keys() == wanted
     ends = own_cluster.ends(f"{one.prefix}-orders")
