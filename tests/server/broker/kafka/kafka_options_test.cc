@@ -134,7 +134,8 @@ TEST_F(KafkaOptionsTest, WhatIsFetchedAheadIsSharedByThePartitionsWithinBounds) 
 
   EXPECT_EQ(FetchBytesFor(8 * kMiB, 8), kMiB);
   EXPECT_EQ(FetchBytesFor(8 * kMiB, 0), 4 * kMiB);
-  EXPECT_EQ(FetchBytesFor(8 * kMiB, 10'000), 64u * 1024);
+  EXPECT_EQ(FetchBytesFor(8 * kMiB, 128), 64u * 1024);
+  EXPECT_EQ(FetchBytesFor(8 * kMiB, 129), 0u) << "does not fit";
   EXPECT_EQ(FetchBytesFor(0, 1), 4 * kMiB) << "no bound";
 }
 
