@@ -1,5 +1,8 @@
 #include "server/subscribe/subscription.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -157,11 +160,21 @@ void Subscription::OnFailed(const absl::Status& why) {
   Effects effects;
   {
     MutexLock lock(mu_);
-    EndAll(why);
+    EndAll(ReasonOf(why) == Reason::kTopicMissing ? NoTopicExists() : why);
     StartClosing();
     effects = Collect(Caller::kThread);
   }
   Run(std::move(effects));
+}
+
+// What the consumer says names topics with their prefix, which no client may see.
+absl::Status Subscription::NoTopicExists() {
+  std::vector<std::string> names;
+  for (const std::string& full : topics_) names.push_back(*book_.topics().Find(full).topic);
+  return MakeError(Reason::kTopicMissing,
+                   fmt::format("subscribe: none of these topics exists: {}; create one on the "
+                               "broker, with the topic prefix if one is set",
+                               fmt::join(names, ", ")));
 }
 
 Subscription::Effects Subscription::Collect(Caller caller) {

@@ -128,6 +128,7 @@ class Subscription final : public ConsumerHandler,
   void Finished(const std::shared_ptr<StreamState>& stream, const absl::Status& committed);
   void End(StreamState& stream, std::optional<absl::Status> end, bool clean)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status NoTopicExists() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void EndAll(const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void CheckDrained(SteadyTime now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void StartClosing() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

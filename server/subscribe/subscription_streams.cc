@@ -229,7 +229,11 @@ void Subscription::TakeDown() {
     MutexLock lock(mu_);
     if (stopped_ || state_ == State::kClosed) return;
     state_ = State::kClosed;
-    CountStats();
+    const SystemTime last_commit = CountStats().last_commit;
+    if (last_commit != SystemTime()) {
+      metrics_.last_commit.Set(
+          std::chrono::duration<double>(last_commit.time_since_epoch()).count());
+    }
     consumer = std::move(consumer_);
     when_closed = std::exchange(when_closed_, {});
     left = left_unsettled_;

@@ -5,7 +5,10 @@
 namespace sidebus {
 namespace {
 
-constexpr int kTimeoutMs = 5000;
+// The longest that librdkafka takes. A request that waits for its coordinator when its time is over
+// aborts the process in librdkafka 2.15.1 (eonce->refcnt > 0), or is never answered; broken
+// connections and refusals end requests all the same.
+constexpr int kTimeoutMs = 3600 * 1000;
 
 struct Groups {
   const rd_kafka_group_result_t** results = nullptr;

@@ -91,7 +91,7 @@ INSTANTIATE_TEST_SUITE_P(
                     "limit",
                     "1000"},
         RefusalCase{"TooLargeByItsKey", "plain", "",
-                    [](Event& e) { e.key = std::string(1000, 'k'); }, "", Reason::kEventTooLarge,
+                    [](Event& e) { e.key = std::string(1001, 'k'); }, "", Reason::kEventTooLarge,
                     "limit", "1000"},
         RefusalCase{"TooLargeByTheKeyInItsData",
                     "keyed",
