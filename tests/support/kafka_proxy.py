@@ -25,7 +25,7 @@ class KafkaProxy:
 
     def __init__(self):
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address = "127.0.0.1:{}".format(self._listener.getsockname()[1])
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self._target = None
         self._lock = threading.Lock()
         self._armed = None
