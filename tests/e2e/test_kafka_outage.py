@@ -279,28 +279,3 @@ def test_a_held_event_can_be_settled_after_an_outage(gateway, connect, group, ka
     stream.drain()
     assert stream.end() == (grpc.StatusCode.OK, None)
     assert "delivery" not in stream.waiting()
-
-
-def test_groups_that_begin_while_kafka_dies_wait_quietly_and_miss_nothing(
-    gateway, connect, group, kafka, own_cluster
-):
-    one = gateway(ROUTES, kafka.address)
-    bus = connect(one)
-    ids = {f"{n}" for n in range(20)}
-    bus.must_publish(*[order(id=each, key=each.encode()) for each in sorted(ids)])
-    streams = [bus.subscribe(f"{group}{n}", "order.created") for n in range(4)]
-    for stream in streams:
-        stream.next("started")  # and now the groups' positions are asked for
-    kafka.kill()
-    eventually(lambda: not bus.describe().condition.broker_reachable, "the gateway to see it")
-
-    before = one.cpu_seconds()
-    time.sleep(2)  # what is measured
-    used = one.cpu_seconds() - before
-    kafka.start()
-
-    for stream in streams:
-        seen = set()
-        while seen != ids:
-            seen |= {each.event.id for each in stream.batch(seconds=30)}
-    assert used < 0.5

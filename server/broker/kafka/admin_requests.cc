@@ -10,6 +10,8 @@ namespace {
 // connections and refusals end requests all the same.
 constexpr int kTimeoutMs = 3600 * 1000;
 
+constexpr std::int64_t kNoSuchRecord = -1;  // what a broker says of a time after the last record
+
 struct Groups {
   const rd_kafka_group_result_t** results = nullptr;
   std::size_t count = 0;
@@ -64,8 +66,14 @@ void ReadOffsets(rd_kafka_event_t* event, AdminRequests::Answer& answer) {
   for (std::size_t i = 0; i < count; ++i) {
     const rd_kafka_topic_partition_t* const one =
         rd_kafka_ListOffsetsResultInfo_topic_partition(infos[i]);
-    answer.partitions.push_back({one->topic, one->partition, one->offset, one->err});
-    if (one->err != RD_KAFKA_RESP_ERR_NO_ERROR) answer.error = one->err;
+    // A connection that breaks under way leaves the offset invalid and the error empty (2.15.1); only
+    // "no record that young" is an answer below zero.
+    const rd_kafka_resp_err_t error =
+        one->err == RD_KAFKA_RESP_ERR_NO_ERROR && one->offset < kNoSuchRecord
+            ? RD_KAFKA_RESP_ERR__TRANSPORT
+            : one->err;
+    answer.partitions.push_back({one->topic, one->partition, one->offset, error});
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) answer.error = error;
   }
 }
 
