@@ -23,8 +23,6 @@ EventTime::EventTime(SystemTime time) {
 
 std::size_t SizeOf(const Event& event) {
   std::size_t size = SizeOf(event.data) + SizeOf(event.key) + SizeOf(event.headers);
-  size += event.id.size() + event.type.size() + event.source.size() + event.subject.size() +
-          event.content_type.size() + event.data_schema.size();
   for (const auto& [name, value] : event.extensions) size += name.size() + value.size();
   return size;
 }

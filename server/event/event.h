@@ -68,7 +68,7 @@ struct Position {
   friend bool operator==(const Position&, const Position&) = default;
 };
 
-// Bytes that count against max_event_bytes: data, key, header names and values.
+// Bytes that count against max_event_bytes: data, key, names and values of headers and extensions.
 std::size_t SizeOf(const Event& event);
 
 // Bytes of key, value, header names and values.

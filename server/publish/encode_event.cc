@@ -32,22 +32,11 @@ absl::Status ReadKey(const Event& event, const Route& route, const Route* before
   return absl::OkStatus();
 }
 
-// What limits.max_event_bytes counts, less the key: what the client chose freely, not what the
-// gateway adds.
-std::size_t LimitedBytes(const Event& event) {
-  std::size_t size = event.data.has_value() ? event.data->size() : 0;
-  for (const Header& header : event.headers) {
-    size += header.name.size() + (header.value.has_value() ? header.value->size() : 0);
-  }
-  for (const auto& [name, value] : event.extensions) size += name.size() + value.size();
-  return size;
-}
-
 }  // namespace
 
 absl::Status EncodeEvent(Event event, std::span<const PlannedRoute> routes,
                          std::uint64_t max_event_bytes, std::span<Slot> slots) {
-  const std::size_t size_without_key = LimitedBytes(event);
+  const std::size_t size_without_key = SizeOf(event) - (event.key ? event.key->size() : 0);
   for (std::size_t i = 0; i < routes.size(); ++i) {
     const Route* before = i == 0 ? nullptr : routes[i - 1].route;
     const Slot* slot_before = i == 0 ? nullptr : &slots[i - 1];
