@@ -6,8 +6,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterable, Sequence
-from types import TracebackType
-from typing import Literal, Self, Unpack, overload
+from typing import Literal, Unpack, overload
 
 import grpc
 
@@ -20,6 +19,7 @@ from sidebus._arguments import (
     subscribe_options,
 )
 from sidebus._channel import OPTIONS, Stub
+from sidebus._closing import Closing
 from sidebus._endpoint import choose_endpoint, target_of
 from sidebus._listeners import Listeners, OnDisconnect, OnHeartbeat, OnRevoked, OnSettleFailure
 from sidebus._publish_call import AwaitGateway, Pause, PublishCall, PublishResult
@@ -55,7 +55,7 @@ def connect(
     return Bus(choose_endpoint(endpoint), credentials, metadata, backoff or Backoff())
 
 
-class Bus:
+class Bus(Closing):
     """A connection to a gateway. Made by `connect`; close it, or use it in a `with` statement.
 
     All methods may be called from any thread. After a fork, the child must make a bus of its own.
@@ -292,17 +292,6 @@ class Bus:
             one.close()
         self._closed.set()
         self._channel.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # --- inside ------------------------------------------------------------------------------
 

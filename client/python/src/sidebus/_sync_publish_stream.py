@@ -8,12 +8,12 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import grpc
 
 from sidebus._channel import Stub, worth_a_new_stream
+from sidebus._closing import Closing
 from sidebus._publish_call import PublishResult
 from sidebus._publish_window import PublishWindow, Ticket
 from sidebus._results import OnResult, report, stream_end
@@ -27,7 +27,7 @@ _log = logging.getLogger("sidebus")
 _Ticket = Ticket[Future[PublishResult]]
 
 
-class PublishStream:
+class PublishStream(Closing):
     """The fastest way to publish. Made by `Bus.publish_stream`; use it in a `with` statement.
 
     Methods may be called from any thread. Events are sent in the order of the calls. Results
@@ -124,17 +124,6 @@ class PublishStream:
                 self._call.cancel()
             self._outgoing.notify_all()
         self._thread.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # --- inside ------------------------------------------------------------------------------
 

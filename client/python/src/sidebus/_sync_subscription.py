@@ -6,12 +6,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import grpc
 
 from sidebus._channel import Stub, worth_a_new_stream
+from sidebus._closing import Closing
 from sidebus._listeners import Listeners
 from sidebus._retry import Backoff, Pauses
 from sidebus._subscribe_stream import SubscribeStream, silence_error
@@ -23,7 +23,7 @@ from sidebus.v1 import event_bus_pb2
 _log = logging.getLogger("sidebus")
 
 
-class Subscription:
+class Subscription(Closing):
     """The events of a group. Made by `Bus.subscribe`; close it, or use it in a `with` statement.
 
     Iterate over it, or `run` a handler. Iterating and all methods are for any number of threads at
@@ -186,17 +186,6 @@ class Subscription:
         if not self._is_committed:
             _log.warning("%r: closed; the last acks may not be committed", self)
         return self._is_committed
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<Subscription of {self._options}>"

@@ -7,8 +7,7 @@ import contextlib
 import time
 import weakref
 from collections.abc import Iterable, Sequence
-from types import TracebackType
-from typing import Literal, Self, Unpack, overload
+from typing import Literal, Unpack, overload
 
 import grpc
 
@@ -21,6 +20,7 @@ from sidebus._arguments import (
     subscribe_options,
 )
 from sidebus._channel import OPTIONS, Stub
+from sidebus._closing import AsyncClosing
 from sidebus._endpoint import choose_endpoint, target_of
 from sidebus._listeners import Listeners, OnDisconnect, OnHeartbeat, OnRevoked, OnSettleFailure
 from sidebus._publish_call import AwaitGateway, Pause, PublishCall, PublishResult
@@ -51,7 +51,7 @@ def connect(
     return Bus(choose_endpoint(endpoint), credentials, metadata, backoff or Backoff())
 
 
-class Bus:
+class Bus(AsyncClosing):
     """A connection to a gateway. Made by `connect`; use it in `async with`, or close it.
 
     For the tasks of one event loop.
@@ -257,17 +257,6 @@ class Bus:
             await one.close()
         self._closed.set()
         await self._channel.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
 
     # --- inside ------------------------------------------------------------------------------
 

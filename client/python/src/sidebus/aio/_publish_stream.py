@@ -7,12 +7,12 @@ import logging
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import grpc
 
 from sidebus._channel import Stub, worth_a_new_stream
+from sidebus._closing import AsyncClosing
 from sidebus._publish_call import PublishResult
 from sidebus._publish_window import PublishWindow, Ticket
 from sidebus._results import OnResult, report, stream_end
@@ -28,7 +28,7 @@ _log = logging.getLogger("sidebus")
 _Future = asyncio.Future[PublishResult]
 
 
-class PublishStream:
+class PublishStream(AsyncClosing):
     """The fastest way to publish. Made by `Bus.publish_stream`; use it in `async with`.
 
     As `sidebus.PublishStream`, which documents what happens to a stream that breaks; for the tasks
@@ -115,17 +115,6 @@ class PublishStream:
                 self._call.cancel()
             self._outgoing.notify()
         await self._task
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
 
     # --- inside ------------------------------------------------------------------------------
 

@@ -8,12 +8,12 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import grpc
 
 from sidebus._channel import Stub, worth_a_new_stream
+from sidebus._closing import AsyncClosing
 from sidebus._listeners import Listeners
 from sidebus._retry import Backoff, Pauses
 from sidebus._subscribe_stream import SubscribeStream, silence_error
@@ -27,7 +27,7 @@ from sidebus.v1 import event_bus_pb2
 _log = logging.getLogger("sidebus")
 
 
-class Subscription:
+class Subscription(AsyncClosing):
     """The events of a group. Made by `Bus.subscribe`; use it in `async with`, or close it.
 
     As `sidebus.Subscription`, which documents reconnecting and errors; for the tasks of one event
@@ -186,17 +186,6 @@ class Subscription:
         if not self._is_committed:
             _log.warning("%r: closed; the last acks may not be committed", self)
         return self._is_committed
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
 
     def __repr__(self) -> str:
         return f"<Subscription of {self._options}>"
