@@ -219,13 +219,6 @@ class Kafka:
             self._process.wait()
             self._process = None
 
-    def suspend(self):
-        """SIGSTOP: it holds its connections and answers nothing, until `resume`."""
-        self._process.send_signal(signal.SIGSTOP)
-
-    def resume(self):
-        self._process.send_signal(signal.SIGCONT)
-
     def restart(self, properties=None):
         """With more properties, if given."""
         self.stop()
