@@ -6,8 +6,8 @@
 #include <iterator>
 #include <sstream>
 
-#include "client/cli/output.h"
 #include "fmt/format.h"
+#include "server/base/json_text.h"
 
 namespace sidebus::cli {
 namespace {

@@ -11,6 +11,7 @@
 #include "client/cli/output.h"
 #include "fmt/format.h"
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "server/base/json_text.h"
 
 namespace sidebus::cli {
 namespace {

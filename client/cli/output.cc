@@ -3,11 +3,11 @@
 #include <google/protobuf/util/json_util.h>
 #include <grpcpp/support/error_details.h>
 
-#include <algorithm>
 #include <cstdio>
 
 #include "fmt/format.h"
 #include "google/rpc/error_details.pb.h"
+#include "server/base/utf8.h"
 
 namespace sidebus::cli {
 namespace {
@@ -27,22 +27,6 @@ bool FindDetail(const google::rpc::Status& status, Detail& into) {
     if (detail.Is<Detail>()) return detail.UnpackTo(&into);
   }
   return false;
-}
-
-// The length of the UTF-8 character at the start of `bytes`; 0 when there is none.
-std::size_t CharacterSize(std::string_view bytes) {
-  const auto first = static_cast<unsigned char>(bytes.front());
-  const std::size_t size = first < 0x80   ? 1
-                           : first < 0xc2 ? 0
-                           : first < 0xe0 ? 2
-                           : first < 0xf0 ? 3
-                           : first < 0xf5 ? 4
-                                          : 0;
-  if (size == 0 || size > bytes.size()) return 0;
-  for (std::size_t i = 1; i < size; ++i) {
-    if ((static_cast<unsigned char>(bytes[i]) & 0xc0) != 0x80) return 0;
-  }
-  return size;
 }
 
 std::string Hex(std::string_view bytes) {
@@ -104,7 +88,7 @@ std::string Printable(std::string_view bytes) {
   std::string out;
   std::string_view rest = bytes;
   while (!rest.empty()) {
-    const std::size_t size = CharacterSize(rest);
+    const std::size_t size = Utf8Length(rest);
     if (size == 0) return Hex(bytes);
     const auto first = static_cast<unsigned char>(rest.front());
     const bool c1 = size == 2 && first == 0xc2 && static_cast<unsigned char>(rest[1]) < 0xa0;
@@ -120,25 +104,6 @@ std::string Printable(std::string_view bytes) {
     rest.remove_prefix(size);
   }
   return out;
-}
-
-std::string JsonString(std::string_view text) {
-  std::string out = "\"";
-  while (!text.empty()) {
-    const std::size_t size = CharacterSize(text);
-    const auto first = static_cast<unsigned char>(text.front());
-    if (size == 0) {
-      out += "\\ufffd";
-    } else if (first == '"' || first == '\\') {
-      out += fmt::format("\\{}", text.front());
-    } else if (first < 0x20 || first == 0x7f) {
-      out += fmt::format("\\u{:04x}", first);
-    } else {
-      out += text.substr(0, size);
-    }
-    text.remove_prefix(std::max<std::size_t>(size, 1));
-  }
-  return out + "\"";
 }
 
 void PrintError(std::string_view verb, std::string_view text) {

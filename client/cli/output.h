@@ -27,9 +27,6 @@ bool SaysRetry(const grpc::Status& status);
 // hexadecimal.
 std::string Printable(std::string_view bytes);
 
-// Text as a JSON string, with its quotes.
-std::string JsonString(std::string_view text);
-
 // Prints to standard error: "sidebus VERB: text".
 void PrintError(std::string_view verb, std::string_view text);
 

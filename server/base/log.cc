@@ -8,7 +8,7 @@
 
 #include "fmt/chrono.h"
 #include "fmt/format.h"
-#include "server/base/utf8.h"
+#include "server/base/json_text.h"
 #include "spdlog/sinks/stdout_sinks.h"
 #include "spdlog/spdlog.h"
 
@@ -34,28 +34,6 @@ spdlog::logger& Logger() {
   return logger;
 }
 
-// What a terminal or a reader of lines may obey, and what is no UTF-8, is escaped.
-void AppendEscaped(std::string& out, std::string_view text) {
-  while (!text.empty()) {
-    const std::size_t size = Utf8Length(text);
-    const auto byte = static_cast<unsigned char>(text.front());
-    const bool is_c1 = size == 2 && byte == 0xc2 && static_cast<unsigned char>(text[1]) < 0xa0;
-    if (size == 0) {
-      out += "\\ufffd";
-    } else if (byte == '"' || byte == '\\') {
-      out += '\\';
-      out += text.front();
-    } else if (byte == '\n') {
-      out += "\\n";
-    } else if (byte < 0x20 || byte == 0x7f || is_c1) {
-      out += fmt::format("\\u{:04x}", static_cast<unsigned char>(text[size - 1]));
-    } else {
-      out += text.substr(0, size);
-    }
-    text.remove_prefix(std::max<std::size_t>(size, 1));
-  }
-}
-
 bool NeedsQuotes(std::string_view text) {
   return text.empty() || std::any_of(text.begin(), text.end(), [](char c) {
            const auto byte = static_cast<unsigned char>(c);
@@ -72,14 +50,14 @@ std::string Timestamp() {
 std::string TextLine(LogLevel level, std::string_view what,
                      std::initializer_list<LogField> fields) {
   std::string line = fmt::format("{} {:<7} ", Timestamp(), kNames[static_cast<std::size_t>(level)]);
-  AppendEscaped(line, what);
+  AppendJsonEscaped(line, what);
   for (const LogField& field : fields) {
     line += ' ';
     line += field.key;
     line += '=';
     if (NeedsQuotes(field.value)) {
       line += '"';
-      AppendEscaped(line, field.value);
+      AppendJsonEscaped(line, field.value);
       line += '"';
     } else {
       line += field.value;
@@ -92,13 +70,13 @@ std::string JsonLine(LogLevel level, std::string_view what,
                      std::initializer_list<LogField> fields) {
   std::string line = fmt::format(R"({{"time":"{}","level":"{}","message":")", Timestamp(),
                                  kNames[static_cast<std::size_t>(level)]);
-  AppendEscaped(line, what);
+  AppendJsonEscaped(line, what);
   line += '"';
   for (const LogField& field : fields) {
     line += ",\"";
-    AppendEscaped(line, field.key);
+    AppendJsonEscaped(line, field.key);
     line += "\":\"";
-    AppendEscaped(line, field.value);
+    AppendJsonEscaped(line, field.value);
     line += '"';
   }
   line += '}';

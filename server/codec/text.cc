@@ -2,6 +2,10 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
+
+#include "server/base/utf8.h"
+
 namespace sidebus {
 
 bool IsUtf8(std::string_view bytes) { return simdjson::validate_utf8(bytes.data(), bytes.size()); }
@@ -18,20 +22,11 @@ bool HasControlCharacter(std::string_view utf8) {
 }
 
 std::string ToUtf8(std::string_view bytes) {
-  constexpr std::size_t kLongestCharacter = 4;
   std::string out;
   while (!bytes.empty()) {
-    std::size_t size = 1;
-    while (size <= kLongestCharacter && size <= bytes.size() && !IsUtf8(bytes.substr(0, size))) {
-      ++size;
-    }
-    if (size > kLongestCharacter || size > bytes.size()) {
-      out += "\xef\xbf\xbd";
-      size = 1;
-    } else {
-      out += bytes.substr(0, size);
-    }
-    bytes.remove_prefix(size);
+    const std::size_t size = Utf8Length(bytes);
+    out += size == 0 ? "\xef\xbf\xbd" : bytes.substr(0, size);
+    bytes.remove_prefix(std::max<std::size_t>(size, 1));
   }
   return out;
 }

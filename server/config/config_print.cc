@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
+#include "server/base/json_text.h"
 #include "server/config/config_table.h"
 #include "server/config/document.h"
-#include "server/config/json_text.h"
 #include "server/config/kafka_properties.h"
 #include "server/config/units.h"
 

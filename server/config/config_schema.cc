@@ -4,8 +4,8 @@
 
 #include <vector>
 
+#include "server/base/json_text.h"
 #include "server/config/config_table.h"
-#include "server/config/json_text.h"
 #include "server/config/units.h"
 
 namespace sidebus {

@@ -1,13 +1,10 @@
 #include "server/rpc/publish_service.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <string>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
-#include "server/base/error.h"
 #include "server/rpc/event_conversions.h"
 #include "server/rpc/message_buffer.h"
 #include "server/rpc/publish_wait.h"
@@ -16,18 +13,9 @@
 namespace sidebus {
 namespace {
 
-absl::Status TooLarge(std::string_view what, std::uint64_t is, std::uint64_t limit) {
-  return MakeError(Reason::kRequestTooLarge,
-                   fmt::format("the request has {} {}, at most {} are allowed: send less at once, "
-                               "or use PublishStream",
-                               is, what, limit),
-                   {{std::string(error_key::kLimit), fmt::to_string(limit)}});
-}
-
-absl::Status NoMessage() {
-  return MakeError(Reason::kEventInvalid,
-                   "the message is no sidebus.v1.PublishRequest (or a string is not UTF-8)");
-}
+constexpr EventMessage kMessage = {"sidebus.v1.PublishRequest", "the request",
+                                   ": send less at once, or use PublishStream",
+                                   sidebus::v1::PublishRequest::kEventsFieldNumber};
 
 // Calls that read at a time, and calls that may wait for that, so that both together fit.
 ReadSlots::Options SlotsOf(const MemoryBudget& budget, std::uint64_t largest,
@@ -82,21 +70,13 @@ CallTask PublishService::Publish(CallRef call, grpc::ByteBuffer message, SteadyT
 absl::StatusOr<PublishBatch> PublishService::Admit(const ServerCall& call,
                                                    grpc::ByteBuffer& message,
                                                    SteadyTime deadline) const {
-  const std::uint64_t bytes = message.Length();
-  if (bytes > limits_.max_request_bytes) {
-    return TooLarge("bytes", bytes, limits_.max_request_bytes);
-  }
-  const auto shape = ShapeOf(message, sidebus::v1::PublishRequest::kEventsFieldNumber);
-  if (!shape.has_value()) return NoMessage();
-  if (shape->events > limits_.max_events_per_request) {
-    return TooLarge("events", shape->events, limits_.max_events_per_request);
-  }
-  const std::uint64_t needed = MemoryFor(*shape, bytes);
-  if (bytes <= budget_.limit() && needed > budget_.limit()) return NeverFits(budget_.limit());
-  if (!budget_.TryTake(needed)) return NoMemoryForRequests();
-  const absl::Cleanup give_back = [&] { budget_.Return(needed); };
+  const auto needed = MemoryFor(message, kMessage, limits_.max_request_bytes,
+                                limits_.max_events_per_request, budget_.limit());
+  if (!needed.ok()) return needed.status();
+  if (!budget_.TryTake(*needed)) return NoMemoryForRequests();
+  const absl::Cleanup give_back = [&] { budget_.Return(*needed); };
   sidebus::v1::PublishRequest request;
-  if (!ParseMessage(message, request)) return NoMessage();
+  if (!ParseMessage(message, request)) return NoMessage(kMessage);
   const TraceContext trace{call.Metadata("traceparent"), call.Metadata("tracestate")};
   PublishBatch batch;
   batch.events = EventsFromProto(*request.mutable_events(), trace);

@@ -18,17 +18,8 @@ namespace {
 // Nobody says when others give memory back.
 constexpr Duration kLookAgain = std::chrono::milliseconds(20);
 
-absl::Status TooLarge(std::string_view what, std::uint64_t is, std::uint64_t limit) {
-  return MakeError(
-      Reason::kRequestTooLarge,
-      fmt::format("a message of the stream has {} {}, at most {} are allowed", is, what, limit),
-      {{std::string(error_key::kLimit), fmt::to_string(limit)}});
-}
-
-absl::Status NoMessage() {
-  return MakeError(Reason::kEventInvalid,
-                   "the message is no sidebus.v1.PublishStreamRequest (or a string is not UTF-8)");
-}
+constexpr EventMessage kMessage = {"sidebus.v1.PublishStreamRequest", "a message of the stream", "",
+                                   sidebus::v1::PublishStreamRequest::kEventsFieldNumber};
 
 grpc::ByteBuffer AckBuffer(sidebus::v1::PublishAck ack) {
   sidebus::v1::PublishStreamResponse response;
@@ -122,21 +113,14 @@ absl::Status PublishStreamService::HandleMessage(const ServerCall& call, SteadyT
                                                  bool first, grpc::ByteBuffer& message,
                                                  PublishStreamState& stream) {
   const std::uint64_t bytes = message.Length();
-  if (bytes > requests_.max_request_bytes) {
-    return TooLarge("bytes", bytes, requests_.max_request_bytes);
-  }
-  const auto shape = ShapeOf(message, sidebus::v1::PublishStreamRequest::kEventsFieldNumber);
-  if (!shape.has_value()) return NoMessage();
-  if (shape->events > limits_.events_in_flight) {
-    return TooLarge("events", shape->events, limits_.events_in_flight);
-  }
-  const std::uint64_t needed = MemoryFor(*shape, bytes);
-  if (bytes <= budget_.limit() && needed > budget_.limit()) return NeverFits(budget_.limit());
+  const auto needed = MemoryFor(message, kMessage, requests_.max_request_bytes,
+                                limits_.events_in_flight, budget_.limit());
+  if (!needed.ok()) return needed.status();
   // In memory already, so it counts even beyond the limit; the publisher counts the events.
-  budget_.Take(needed);
-  const absl::Cleanup give_back = [&] { budget_.Return(needed); };
+  budget_.Take(*needed);
+  const absl::Cleanup give_back = [&] { budget_.Return(*needed); };
   sidebus::v1::PublishStreamRequest request;
-  if (!ParseMessage(message, request)) return NoMessage();
+  if (!ParseMessage(message, request)) return NoMessage(kMessage);
   if (request.has_start()) {
     if (!first) {
       return MakeError(Reason::kStartInvalid, "a start is for the first message only",

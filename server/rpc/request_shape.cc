@@ -40,6 +40,23 @@ bool CountEvent(CodedInputStream& in, RequestShape& shape) {
   return true;
 }
 
+absl::Status TooLarge(const EventMessage& what, std::string_view unit, std::uint64_t is,
+                      std::uint64_t limit) {
+  return MakeError(Reason::kRequestTooLarge,
+                   fmt::format("{} has {} {}, at most {} are allowed{}", what.name, is, unit, limit,
+                               what.advice),
+                   {{std::string(error_key::kLimit), fmt::to_string(limit)}});
+}
+
+absl::Status NeverFits(std::uint64_t limit) {
+  return MakeError(
+      Reason::kRequestTooLarge,
+      fmt::format("the request's events and headers take more than the {} bytes of memory that "
+                  "there are for publishing: send less at once",
+                  limit),
+      {{std::string(error_key::kLimit), fmt::to_string(limit)}});
+}
+
 }  // namespace
 
 std::optional<RequestShape> ShapeOf(grpc::ByteBuffer& buffer, int events_field) {
@@ -57,17 +74,23 @@ std::optional<RequestShape> ShapeOf(grpc::ByteBuffer& buffer, int events_field) 
   return shape;
 }
 
-std::uint64_t MemoryFor(const RequestShape& shape, std::uint64_t bytes) {
-  return bytes + shape.events * kEventBytes + shape.attributes * kAttributeBytes;
+absl::Status NoMessage(const EventMessage& what) {
+  return MakeError(Reason::kEventInvalid,
+                   fmt::format("the message is no {} (or a string is not UTF-8)", what.type));
 }
 
-absl::Status NeverFits(std::uint64_t limit) {
-  return MakeError(
-      Reason::kRequestTooLarge,
-      fmt::format("the request's events and headers take more than the {} bytes of memory that "
-                  "there are for publishing: send less at once",
-                  limit),
-      {{std::string(error_key::kLimit), fmt::to_string(limit)}});
+absl::StatusOr<std::uint64_t> MemoryFor(grpc::ByteBuffer& message, const EventMessage& what,
+                                        std::uint64_t max_bytes, std::uint64_t max_events,
+                                        std::uint64_t memory) {
+  const std::uint64_t bytes = message.Length();
+  if (bytes > max_bytes) return TooLarge(what, "bytes", bytes, max_bytes);
+  const auto shape = ShapeOf(message, what.events_field);
+  if (!shape.has_value()) return NoMessage(what);
+  if (shape->events > max_events) return TooLarge(what, "events", shape->events, max_events);
+  const std::uint64_t needed =
+      bytes + shape->events * kEventBytes + shape->attributes * kAttributeBytes;
+  if (bytes <= memory && needed > memory) return NeverFits(memory);
+  return needed;
 }
 
 }  // namespace sidebus

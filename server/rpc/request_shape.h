@@ -4,8 +4,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 
 namespace sidebus {
 
@@ -20,10 +21,22 @@ struct RequestShape {
 // field `events`. nullopt: the bytes are no protobuf message. Cost: a few ns per field of an event.
 std::optional<RequestShape> ShapeOf(grpc::ByteBuffer& buffer, int events_field);
 
-// What a message of `bytes` takes when it is parsed and made into events, roughly.
-std::uint64_t MemoryFor(const RequestShape& shape, std::uint64_t bytes);
+// A method's messages with events, and how refusals call them.
+struct EventMessage {
+  std::string_view type;    // "sidebus.v1.PublishRequest"
+  std::string_view name;    // "the request"
+  std::string_view advice;  // what to do with a large one; may be empty
+  int events_field = 0;
+};
 
-// REQUEST_TOO_LARGE: more memory than there is for all requests; a retry is no use.
-absl::Status NeverFits(std::uint64_t limit);
+// EVENT_INVALID: the message cannot be parsed.
+absl::Status NoMessage(const EventMessage& what);
+
+// The memory that the message takes when it is parsed. EVENT_INVALID: it cannot be. REQUEST_TOO_LARGE:
+// more bytes or events than allowed, or more memory than there is for all requests (a retry is no
+// use).
+absl::StatusOr<std::uint64_t> MemoryFor(grpc::ByteBuffer& message, const EventMessage& what,
+                                        std::uint64_t max_bytes, std::uint64_t max_events,
+                                        std::uint64_t memory);
 
 }  // namespace sidebus

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "google/rpc/error_details.pb.h"
+#include "server/base/json_text.h"
 #include "sidebus/v1/event_bus.pb.h"
 
 namespace sidebus::cli {
