@@ -53,6 +53,14 @@ class ConsumerHandler {
   // Records of one partition in ascending order of offset, at least one.
   virtual void OnRecords(AssignmentId assignment, std::vector<ConsumedRecord> records) = 0;
 
+  // The partition is to be given up. Nothing of it may be handed out from now on; what is held may
+  // be acked until OnRevoked(), which comes as soon as Held() says that nothing is, or when `grace`
+  // is over. Not called when the partition is lost already, nor without ConsumerOptions::revoke_grace.
+  virtual void OnRevoking(AssignmentId /*assignment*/, Duration /*grace*/) {}
+
+  // Records of a partition that is to be given up that somebody still holds.
+  virtual std::size_t Held(AssignmentId /*assignment*/) { return 0; }
+
   // The partition is not ours any more: forget its tags. After it returns the consumer commits what
   // was acked (unless `lost`) and gives the partition up; later acks are stale.
   virtual void OnRevoked(AssignmentId assignment, bool lost) = 0;
@@ -78,6 +86,7 @@ struct ConsumerOptions {
   StartPosition start;
   std::string member;              // for the broker's logs; may be empty
   std::uint64_t buffer_bytes = 0;  // bound on what is fetched ahead, over all partitions
+  Duration revoke_grace{};         // how long OnRevoked() waits for what is held
 };
 
 // A consumer's figures. Counters only grow.
@@ -94,13 +103,18 @@ struct ConsumerStats {
   std::uint64_t commits_failed = 0;
   SystemTime last_commit{};             // zero: none yet
   std::uint64_t lost_to_retention = 0;  // positions that were below the log start
+  std::uint64_t fetch_bytes = 0;        // that may be fetched ahead now, over all partitions
+  std::uint64_t acks_left_out = 0;      // commits whose sparse acks did not all fit
+  std::size_t crowded = 0;              // partitions not read further until their ack floor moves
+  double ack_metadata_use = 0;          // of the fullest partition; 1: there is no more room
 };
 
 // Reads the partitions that a group assigns to this process, and commits what was acked.
 //
 // Positions: a start is pinned (docs: delivery.md of the design; kafka/kafka_consumer.h), the
-// committed position never passes an unacked record, and is committed every 0.5 s if it moved, on
-// revocation and on Close().
+// committed position never passes an unacked record. It is committed with what was acked above it
+// (sparse_acks.h) every 0.5 s if either changed, on revocation and on Close(); who reads the
+// partition next is not given again what was acked.
 //
 // Thread safety: all methods may be called from any thread, also from the handler's methods; none
 // blocks and none calls the handler or a `done` from inside.

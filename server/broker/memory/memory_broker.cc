@@ -67,7 +67,7 @@ std::optional<std::int64_t> MemoryBroker::Committed(const std::string& group,
   MutexLock lock(cluster_->mu);
   const auto position = cluster_->positions.find({group, topic, partition});
   if (position == cluster_->positions.end()) return std::nullopt;
-  return position->second;
+  return position->second.offset;
 }
 
 std::size_t MemoryBroker::Members(const std::string& group) const {

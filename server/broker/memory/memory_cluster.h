@@ -41,6 +41,11 @@ struct MemoryCluster {
   using PositionKey =
       std::tuple<std::string, std::string, std::int32_t>;  // group, topic, partition
 
+  struct GroupPosition {
+    std::int64_t offset = 0;
+    std::string metadata;
+  };
+
   struct Client {
     MemoryClient* client = nullptr;  // null: destroyed
     bool busy = false;
@@ -104,7 +109,7 @@ struct MemoryCluster {
   std::vector<std::shared_ptr<Client>> clients ABSL_GUARDED_BY(mu);
 
   std::map<std::string, std::vector<Log>> topics ABSL_GUARDED_BY(mu);
-  std::map<PositionKey, std::int64_t> positions ABSL_GUARDED_BY(mu);
+  std::map<PositionKey, GroupPosition> positions ABSL_GUARDED_BY(mu);
   std::map<std::string, std::vector<MemoryConsumer*>> groups ABSL_GUARDED_BY(mu);  // as they joined
   std::map<PositionKey, const MemoryConsumer*> owners ABSL_GUARDED_BY(mu);
   std::uint64_t last_assignment ABSL_GUARDED_BY(mu) = 0;

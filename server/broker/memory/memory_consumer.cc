@@ -79,6 +79,9 @@ ConsumerStats MemoryConsumer::stats() const {
     const auto& log =
         cluster_.topics.at(assigned.topic)[static_cast<std::size_t>(assigned.partition)];
     ++topic.partitions;
+    if (assigned.acks_size >= kCrowdedAckMetadata) ++stats.crowded;
+    stats.ack_metadata_use =
+        std::max(stats.ack_metadata_use, static_cast<double>(assigned.acks_size) / kMaxAckMetadata);
     topic.lag_events += static_cast<std::uint64_t>(std::max<std::int64_t>(
         0, static_cast<std::int64_t>(log.size()) - assigned.tracker.ack_floor()));
   }
@@ -150,7 +153,7 @@ void MemoryConsumer::Pin(const std::string& topic) {
     if (cluster_.positions.contains({group_, topic, static_cast<std::int32_t>(i)})) return;
   }
   for (std::size_t i = 0; i < partitions; ++i) {
-    cluster_.positions[{group_, topic, static_cast<std::int32_t>(i)}] = StartOf(topic, i);
+    cluster_.positions[{group_, topic, static_cast<std::int32_t>(i)}] = {StartOf(topic, i), ""};
   }
 }
 
@@ -208,23 +211,45 @@ std::vector<std::pair<std::string, std::int32_t>> MemoryConsumer::Share() const 
   return share;
 }
 
+// A partition that goes and that nobody holds anything of (any more). The others are told.
+std::optional<AssignmentId> MemoryConsumer::FindToRevoke(bool all) {
+  std::vector<AssignmentId> going;
+  std::vector<AssignmentId> untold;
+  {
+    MutexLock lock(cluster_.mu);
+    if (assignments_.empty()) return std::nullopt;
+    const auto share = all ? decltype(Share())() : Share();
+    const SteadyTime now = cluster_.clock.Now();
+    for (auto& [id, assigned] : assignments_) {
+      const bool stays = !assigned.taken &&
+                         std::find(share.begin(), share.end(),
+                                   std::pair(assigned.topic, assigned.partition)) != share.end();
+      if (stays && !assigned.revoking_until.has_value()) continue;
+      going.push_back(id);
+      if (all || assigned.lost || options_.revoke_grace == Duration::zero()) return id;
+      if (!assigned.revoking_until.has_value()) {
+        assigned.revoking_until = now + options_.revoke_grace;
+        untold.push_back(id);
+      } else if (now >= *assigned.revoking_until) {
+        return id;
+      }
+    }
+  }
+  for (const AssignmentId id : untold) handler_.OnRevoking(id, options_.revoke_grace);
+  for (const AssignmentId id : going) {
+    if (handler_.Held(id) == 0) return id;
+  }
+  return std::nullopt;
+}
+
 bool MemoryConsumer::RevokeOne(bool all) {
-  AssignmentId id;
+  const std::optional<AssignmentId> found = FindToRevoke(all);
+  if (!found.has_value()) return false;
+  const AssignmentId id = *found;
   bool lost = false;
   {
     MutexLock lock(cluster_.mu);
-    if (assignments_.empty()) return false;
-    const auto share = all ? decltype(Share())() : Share();
-    const auto goes = [&](const auto& entry) {
-      const Assigned& assigned = entry.second;
-      return assigned.taken ||
-             std::find(share.begin(), share.end(), std::pair(assigned.topic, assigned.partition)) ==
-                 share.end();
-    };
-    const auto found = std::find_if(assignments_.begin(), assignments_.end(), goes);
-    if (found == assignments_.end()) return false;
-    id = found->first;
-    lost = found->second.lost;
+    lost = assignments_.at(id).lost;
   }
   handler_.OnRevoked(id, lost);
   MutexLock lock(cluster_.mu);
@@ -255,12 +280,13 @@ bool MemoryConsumer::AssignOne() {
     if (partition < 0) return false;
     id = AssignmentId(++cluster_.last_assignment);
     // A partition without a position is one that appeared after the group started.
-    const std::int64_t start =
-        cluster_.positions.try_emplace({group_, topic, partition}, 0).first->second;
+    const MemoryCluster::GroupPosition& start = cluster_.positions[{group_, topic, partition}];
+    const auto settled = DecodeSparseAcks(start.offset, start.metadata);
     assignments_.emplace(id, Assigned{.topic = topic,
                                       .partition = partition,
-                                      .tracker = OffsetTracker(start),
-                                      .next = start});
+                                      .tracker = OffsetTracker(
+                                          start.offset, settled.value_or(std::vector<OffsetRun>())),
+                                      .next = start.offset});
     ++stats_.assigned;
   }
   handler_.OnAssigned(id, topic, partition);
@@ -268,18 +294,21 @@ bool MemoryConsumer::AssignOne() {
 }
 
 absl::Status MemoryConsumer::CommitOne(Assigned& assigned) {
-  const std::int64_t before = cluster_.positions[KeyOf(assigned)];
+  MemoryCluster::GroupPosition& committed = cluster_.positions[KeyOf(assigned)];
   const auto position = assigned.tracker.TakeCommittable();
   if (broadcast_ || !position.has_value()) return absl::OkStatus();
   if (cluster_.faults.unreachable || cluster_.faults.fail_commits > 0) {
     if (cluster_.faults.fail_commits > 0) --cluster_.faults.fail_commits;
     ++stats_.commits_failed;
-    assigned.tracker.CommitFailed(before);
+    assigned.tracker.CommitFailed(committed.offset);
     return MakeError(Reason::kBrokerDown, "the position was not committed");
   }
   ++stats_.commits_ok;
   stats_.last_commit = cluster_.clock.WallNow();
-  cluster_.positions[KeyOf(assigned)] = *position;
+  std::size_t left_out = 0;
+  committed = {*position, EncodeSparseAcks(*position, assigned.tracker.sparse_acks(), &left_out)};
+  assigned.acks_size = committed.metadata.size();
+  if (left_out > 0) ++stats_.acks_left_out;
   return absl::OkStatus();
 }
 
@@ -310,7 +339,9 @@ bool MemoryConsumer::FetchOne() {
       Assigned& assigned = candidate->second;
       const auto& log =
           cluster_.topics.at(assigned.topic)[static_cast<std::size_t>(assigned.partition)];
-      found = !assigned.no_room && assigned.next < static_cast<std::int64_t>(log.size());
+      found = !assigned.no_room && !assigned.revoking_until.has_value() &&
+              assigned.acks_size < kCrowdedAckMetadata &&
+              assigned.next < static_cast<std::int64_t>(log.size());
       if (found) {
         id = candidate->first;
         assigned.no_room = true;  // before asking: RoomReturned() may come while we do
@@ -333,11 +364,11 @@ bool MemoryConsumer::FetchOne() {
     std::uint64_t bytes = 0;
     while (records.size() < room.events && bytes < room.bytes &&
            assigned.next < static_cast<std::int64_t>(log.size())) {
-      const auto& entry = log[static_cast<std::size_t>(assigned.next)];
+      const std::int64_t offset = assigned.next++;
+      if (!assigned.tracker.Track(offset)) continue;
+      const auto& entry = log[static_cast<std::size_t>(offset)];
       bytes += SizeOf(entry.record);
-      assigned.tracker.Track(assigned.next);
-      records.push_back({{id, assigned.next}, assigned.next, entry.timestamp, entry.record});
-      ++assigned.next;
+      records.push_back({{id, offset}, offset, entry.timestamp, entry.record});
     }
   }
   if (!records.empty()) handler_.OnRecords(id, std::move(records));

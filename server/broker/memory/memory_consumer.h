@@ -44,15 +44,18 @@ class MemoryConsumer final : public Consumer, public MemoryClient {
     std::string topic;
     std::int32_t partition = -1;
     OffsetTracker tracker;
-    std::int64_t next = 0;  // to fetch
-    bool no_room = false;   // until RoomReturned()
-    bool taken = false;     // by a fault
+    std::int64_t next = 0;      // to fetch
+    bool no_room = false;       // until RoomReturned()
+    std::size_t acks_size = 0;  // of the commit metadata
+    bool taken = false;         // by a fault
     bool lost = false;
+    std::optional<SteadyTime> revoking_until{};  // told OnRevoking()
   };
   using Assignments = std::map<AssignmentId, Assigned>;
 
   bool Join();
   bool RevokeOne(bool all);
+  std::optional<AssignmentId> FindToRevoke(bool all);
   bool AssignOne();
   bool CommitIfDue();
   bool FetchOne();

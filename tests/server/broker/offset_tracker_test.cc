@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 #include <set>
 #include <string>
@@ -25,7 +26,6 @@ TEST(OffsetTrackerTest, TheFloorStaysAtTheSmallestOffsetThatIsNotAcked) {
 
   EXPECT_TRUE(tracker.Ack(11));
   EXPECT_EQ(tracker.ack_floor(), 10);
-  EXPECT_EQ(tracker.TakeCommittable(), std::nullopt);
 
   EXPECT_TRUE(tracker.Ack(10));
   EXPECT_EQ(tracker.ack_floor(), 12);
@@ -117,6 +117,95 @@ TEST(OffsetTrackerTest, OneRecordThatIsNeverAckedDoesNotMakeItGrow) {
   EXPECT_EQ(tracker.ack_floor(), 100'000);
 }
 
+using Runs = std::vector<OffsetRun>;
+
+TEST(OffsetTrackerTest, WhatIsAckedAboveTheFloorIsCommittedToo) {
+  OffsetTracker tracker(10);
+  for (const std::int64_t offset : {10, 11, 12, 14, 15, 16}) ASSERT_TRUE(tracker.Track(offset));
+  ASSERT_EQ(tracker.TakeCommittable(), std::nullopt) << "nothing is settled yet";
+  for (const std::int64_t offset : {10, 11, 14, 15}) ASSERT_TRUE(tracker.Ack(offset));
+
+  EXPECT_EQ(tracker.TakeCommittable(), 12);
+  EXPECT_EQ(tracker.sparse_acks(), (Runs{{13, 16}})) << "a compaction gap is settled";
+
+  EXPECT_EQ(tracker.TakeCommittable(), std::nullopt);
+  ASSERT_TRUE(tracker.Ack(16));
+  EXPECT_EQ(tracker.TakeCommittable(), 12) << "only the sparse acks changed";
+  EXPECT_EQ(tracker.sparse_acks(), (Runs{{13, 17}}));
+}
+
+TEST(OffsetTrackerTest, WhatAnEarlierReaderSettledIsNotInFlightAgain) {
+  OffsetTracker tracker(10, {{12, 14}, {17, 18}});
+
+  EXPECT_EQ(tracker.sparse_acks(), (Runs{{12, 14}, {17, 18}}));
+  EXPECT_TRUE(tracker.Track(10));
+  EXPECT_TRUE(tracker.Track(11));
+  EXPECT_FALSE(tracker.Track(12));
+  EXPECT_FALSE(tracker.Track(13));
+  EXPECT_TRUE(tracker.Track(15)) << "14 was compacted away";
+  EXPECT_EQ(tracker.sparse_acks(), (Runs{{12, 15}, {17, 18}}));
+  ASSERT_TRUE(tracker.Ack(10));
+  ASSERT_TRUE(tracker.Ack(11));
+  EXPECT_EQ(tracker.ack_floor(), 15);
+  ASSERT_TRUE(tracker.Ack(15));
+  EXPECT_EQ(tracker.ack_floor(), 16);
+  EXPECT_TRUE(tracker.Track(16));
+  ASSERT_TRUE(tracker.Ack(16));
+  EXPECT_EQ(tracker.ack_floor(), 18) << "17 is settled";
+  EXPECT_EQ(tracker.TakeCommittable(), 18);
+  EXPECT_FALSE(tracker.Track(17));
+  EXPECT_TRUE(tracker.Track(18));
+  EXPECT_EQ(tracker.sparse_acks(), Runs());
+}
+
+TEST(OffsetTrackerTest, RetentionMayOvertakeWhatAnEarlierReaderSettled) {
+  OffsetTracker tracker(10, {{12, 14}, {20, 30}});
+
+  tracker.SkipTo(25);
+
+  EXPECT_EQ(tracker.ack_floor(), 30);
+  EXPECT_EQ(tracker.sparse_acks(), Runs());
+}
+
+// Two readers, one after the other: what the first committed is what the second does not get.
+TEST(OffsetTrackerTest, AReaderThatTakesOverGetsExactlyWhatWasNotSettled) {
+  for (std::uint32_t seed = 1; seed <= 300; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    std::mt19937 random(seed);
+    const auto below = [&random](std::uint32_t n) {
+      return static_cast<std::int64_t>(random() % n);
+    };
+    std::vector<std::int64_t> log;
+    for (std::int64_t offset = 0; offset < 400; ++offset) {
+      if (below(10) != 0) log.push_back(offset);
+    }
+    std::set<std::int64_t> settled;
+    std::int64_t position = 0;
+    Runs sparse;
+    for (int reader = 0; reader < 6; ++reader) {
+      OffsetTracker tracker(position, sparse);
+      const std::int64_t reads_to = std::min<std::int64_t>(position + 20 + below(150), 400);
+      for (const std::int64_t offset : log) {
+        if (offset < position || offset >= reads_to) continue;
+        ASSERT_EQ(tracker.Track(offset), !settled.contains(offset)) << offset;
+      }
+      for (const std::int64_t offset : log) {
+        if (below(3) == 0 && tracker.Ack(offset)) settled.insert(offset);
+      }
+      position = tracker.ack_floor();
+      sparse = tracker.sparse_acks();
+      ASSERT_TRUE(sparse.empty() || sparse.front().first > position);
+      for (const std::int64_t offset : log) {
+        const bool covered =
+            offset < position || std::any_of(sparse.begin(), sparse.end(), [&](const auto& run) {
+              return run.first <= offset && offset < run.end;
+            });
+        ASSERT_EQ(covered, settled.contains(offset)) << offset;
+      }
+    }
+  }
+}
+
 // Beside a model that cannot be wrong: the set of what was tracked and not acked.
 TEST(OffsetTrackerTest, DoesWhatTheModelDoes) {
   for (std::uint32_t seed = 1; seed <= 100; ++seed) {
@@ -128,6 +217,7 @@ TEST(OffsetTrackerTest, DoesWhatTheModelDoes) {
     std::set<std::int64_t> unacked;
     std::int64_t committed = next;
     std::int64_t taken = next;
+    bool acked = false;
     // Some seeds ack little, some nearly everything but a few stuck ones.
     const std::int64_t acks = 1 + below(8);
 
@@ -144,11 +234,14 @@ TEST(OffsetTrackerTest, DoesWhatTheModelDoes) {
         for (std::int64_t i = 0; i < acks; ++i) {
           const std::int64_t offset = next - below(200);
           if (offset % 50 == 0 && below(20) != 0) continue;
-          ASSERT_EQ(tracker.Ack(offset), unacked.erase(offset) == 1) << offset;
+          const bool was_unacked = unacked.erase(offset) == 1;
+          ASSERT_EQ(tracker.Ack(offset), was_unacked) << offset;
+          acked |= was_unacked;
         }
       } else if (below(4) == 0) {
         tracker.CommitFailed(committed);
         taken = committed;
+        acked = true;
       }
       const std::int64_t floor = unacked.empty() ? next : *unacked.begin();
       ASSERT_EQ(tracker.ack_floor(), floor);
@@ -157,8 +250,9 @@ TEST(OffsetTrackerTest, DoesWhatTheModelDoes) {
       ASSERT_LE(tracker.entries(), 2 * unacked.size() + 64);
       if (below(3) == 0) {
         ASSERT_EQ(tracker.TakeCommittable(),
-                  floor == taken ? std::nullopt : std::optional<std::int64_t>(floor));
+                  floor == taken && !acked ? std::nullopt : std::optional<std::int64_t>(floor));
         taken = floor;
+        acked = false;
         if (below(2) == 0) committed = floor;
       }
     }

@@ -1,0 +1,82 @@
+#include "server/broker/sparse_acks.h"
+
+#include <limits>
+
+#include "absl/strings/escaping.h"
+
+namespace sidebus {
+namespace {
+
+constexpr std::string_view kMarker = "sb1:";
+
+// Four characters of base64 hold three bytes.
+constexpr std::size_t kMaxBytes = (kMaxAckMetadata - kMarker.size()) * 3 / 4;
+
+void AppendVarint(std::int64_t count, std::string& out) {
+  auto rest = static_cast<std::uint64_t>(count);
+  for (; rest >= 0x80; rest >>= 7) out.push_back(static_cast<char>(0x80 | (rest & 0x7f)));
+  out.push_back(static_cast<char>(rest));
+}
+
+// Takes a varint off the front. nullopt: there is none, or it exceeds 63 bits.
+std::optional<std::int64_t> TakeVarint(std::string_view& bytes) {
+  std::uint64_t value = 0;
+  for (unsigned shift = 0; shift < 63; shift += 7) {
+    if (bytes.empty()) return std::nullopt;
+    const auto byte = static_cast<unsigned char>(bytes.front());
+    bytes.remove_prefix(1);
+    value |= static_cast<std::uint64_t>(byte & 0x7f) << shift;
+    if ((byte & 0x80) == 0) return static_cast<std::int64_t>(value);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string EncodeSparseAcks(std::int64_t floor, const std::vector<OffsetRun>& settled,
+                             std::size_t* left_out) {
+  std::string bytes;
+  std::int64_t at = floor;
+  std::size_t written = 0;
+  for (const OffsetRun& run : settled) {
+    const std::size_t before = bytes.size();
+    AppendVarint(run.first - at, bytes);
+    AppendVarint(run.end - run.first, bytes);
+    if (bytes.size() > kMaxBytes) {
+      bytes.resize(before);
+      break;
+    }
+    at = run.end;
+    ++written;
+  }
+  if (left_out != nullptr) *left_out = settled.size() - written;
+  if (bytes.empty()) return "";
+  std::string text = absl::Base64Escape(bytes);
+  while (text.back() == '=') text.pop_back();
+  return std::string(kMarker) + text;
+}
+
+std::optional<std::vector<OffsetRun>> DecodeSparseAcks(std::int64_t floor,
+                                                       std::string_view metadata) {
+  std::vector<OffsetRun> runs;
+  if (metadata.empty()) return runs;
+  if (!metadata.starts_with(kMarker)) return std::nullopt;
+  metadata.remove_prefix(kMarker.size());
+  metadata = metadata.substr(0, metadata.find(':'));
+  std::string bytes;
+  if (!absl::Base64Unescape({metadata.data(), metadata.size()}, &bytes)) return std::nullopt;
+  std::string_view rest = bytes;
+  std::int64_t at = floor;
+  while (!rest.empty()) {
+    const std::optional<std::int64_t> unsettled = TakeVarint(rest);
+    const std::optional<std::int64_t> settled = TakeVarint(rest);
+    if (unsettled.value_or(0) == 0 || settled.value_or(0) == 0) return std::nullopt;
+    constexpr std::int64_t kMax = std::numeric_limits<std::int64_t>::max();
+    if (*unsettled > kMax - at || *settled > kMax - at - *unsettled) return std::nullopt;
+    runs.push_back({at + *unsettled, at + *unsettled + *settled});
+    at = runs.back().end;
+  }
+  return runs;
+}
+
+}  // namespace sidebus

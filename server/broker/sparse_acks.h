@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sidebus {
+
+// The offsets from `first` to `end` - 1; not empty.
+struct OffsetRun {
+  std::int64_t first = 0;
+  std::int64_t end = 0;
+
+  friend bool operator==(const OffsetRun&, const OffsetRun&) = default;
+};
+
+// Sparse acks as text, which is committed beside the ack floor as Kafka's commit metadata: what was
+// settled above the floor does not come again after a crash.
+//
+//   "sb1:" + unpadded standard base64 of LEB128 varints: unsettled, settled, unsettled, settled ...
+//   counted in offsets from the floor; what follows the last run is unsettled.
+//
+//   floor 10, settled 12, 13 and 17  ->  2 2 3 1  ->  "sb1:AgIDAQ"
+//
+// Whatever follows a second ':' is for later versions, and ignored.
+
+// A broker takes 4,096 bytes (offset.metadata.max.bytes).
+inline constexpr std::size_t kMaxAckMetadata = 4'000;
+
+// From here on a partition is not read further until its floor moves: what is read and settled now
+// might not fit any more, and would come again.
+inline constexpr std::size_t kCrowdedAckMetadata = kMaxAckMetadata / 4 * 3;
+
+// Runs in ascending order, not touching each other, all above the floor. Without runs: "". Those
+// that do not fit are left out from the end, which is safe: they come again. `left_out`, if given,
+// is set to how many.
+std::string EncodeSparseAcks(std::int64_t floor, const std::vector<OffsetRun>& settled,
+                             std::size_t* left_out = nullptr);
+
+// nullopt: not ours (of another program that used the group), or damaged.
+std::optional<std::vector<OffsetRun>> DecodeSparseAcks(std::int64_t floor,
+                                                       std::string_view metadata);
+
+}  // namespace sidebus
