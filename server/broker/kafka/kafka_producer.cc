@@ -12,6 +12,7 @@ namespace sidebus {
 namespace {
 
 constexpr int kPollMs = 1000;
+constexpr int kPollSoonMs = 1;
 // What was between two of librdkafka's queues during a purge escapes it: purge again.
 constexpr auto kPurgeAgain = std::chrono::milliseconds(100);
 constexpr std::size_t kReportsAtOnce = 256;
@@ -63,10 +64,7 @@ KafkaProducer::KafkaProducer(const KafkaBrokerOptions& options, ProducerListener
 
 KafkaProducer::~KafkaProducer() {
   if (!thread_.joinable()) return;
-  {
-    MutexLock lock(mu_);
-    open_ = false;
-  }
+  open_ = false;
   do {
     Purge();
   } while (!Flush(Clock::Real().Now() + kPurgeAgain));
@@ -125,39 +123,98 @@ ProducerTopic& KafkaProducer::Topic(const std::string& full_name) {
 
 absl::Status KafkaProducer::Produce(ProducerTopic& topic, PendingRecord& record) {
   auto& kafka_topic = static_cast<KafkaTopic&>(topic);
+  // In this order: either we see that it closed, or whoever closed it sees that a record is coming.
+  ++in_flight_;
+  if (!open_) {
+    Forgotten(1);
+    return MakeError(Reason::kBrokerDown,
+                     "publish: the connection to Kafka is being replaced: try again");
+  }
+  switch (gate_.Add({&kafka_topic, &record})) {
+    case SendGate::Then::kSend:
+      break;
+    case SendGate::Then::kSendAll:
+      SendGathered();
+      return absl::OkStatus();
+    case SendGate::Then::kWake:
+      Wake();
+      return absl::OkStatus();
+    case SendGate::Then::kWait:
+      return absl::OkStatus();
+  }
+  const rd_kafka_resp_err_t error = Give(kafka_topic, record);
+  const bool refused = error != RD_KAFKA_RESP_ERR_NO_ERROR;
+  if (gate_.Sent(refused ? 1 : 0)) SendGathered();
+  if (!refused) return absl::OkStatus();
+  Forgotten(1);
+  return ErrorOfKafka(error, "publish");
+}
+
+// Once it was taken the record is librdkafka's, and may be reported before this returns.
+rd_kafka_resp_err_t KafkaProducer::Give(KafkaTopic& topic, const PendingRecord& record) {
   std::array<rd_kafka_vu_t, 5> arguments;
   KafkaHeaders headers = HeadersOf(record.record);
   arguments[0].vtype = RD_KAFKA_VTYPE_RKT;
   SetBytes(arguments[1], RD_KAFKA_VTYPE_VALUE, record.record.value);
   SetBytes(arguments[2], RD_KAFKA_VTYPE_KEY, record.record.key);
   arguments[3].vtype = RD_KAFKA_VTYPE_OPAQUE;
-  arguments[3].u.ptr = &record;
+  arguments[3].u.ptr = const_cast<PendingRecord*>(&record);  // comes back in OnReports()
   arguments[4].vtype = RD_KAFKA_VTYPE_HEADERS;
   arguments[4].u.headers = headers.get();
 
-  KafkaErrorHandle refused;
+  rd_kafka_t* client = nullptr;  // stays: a record is in flight
   {
     MutexLock lock(mu_);
-    if (!open_) {
-      return MakeError(Reason::kBrokerDown,
-                       "publish: the connection to Kafka is being replaced: try again");
-    }
-    arguments[0].u.rkt = client_->topics[kafka_topic.index()].get();
-    ++in_flight_;
-    refused.reset(
-        rd_kafka_produceva(client_->handle.get(), arguments.data(), headers == nullptr ? 4 : 5));
+    client = client_->handle.get();
+    arguments[0].u.rkt = client_->topics[topic.index()].get();
   }
+  const KafkaErrorHandle refused(
+      rd_kafka_produceva(client, arguments.data(), headers == nullptr ? 4 : 5));
   if (refused == nullptr) {
     (void)headers.release();  // librdkafka has them now
-    return absl::OkStatus();
-  }
-  if (--in_flight_ == 0) {
-    MutexLock lock(mu_);
-    all_reported_.NotifyAll();
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
   }
   const rd_kafka_resp_err_t error = rd_kafka_error_code(refused.get());
-  if (SaysTopicIsMissing(error)) lookups_->Forget(kafka_topic);
-  return ErrorOfKafka(error, "publish", "");
+  if (SaysTopicIsMissing(error)) lookups_->Forget(topic);
+  return error;
+}
+
+void KafkaProducer::SendGathered() {
+  for (auto items = gate_.TakeAll(); !items.empty(); items = gate_.TakeAll()) {
+    std::vector<Refused> refused;
+    for (const SendGate::Item& item : items) {
+      const rd_kafka_resp_err_t error = Give(*item.topic, *item.record);
+      if (error != RD_KAFKA_RESP_ERR_NO_ERROR) refused.push_back({item.record, error});
+    }
+    const bool more = gate_.Sent(refused.size());
+    if (!refused.empty()) {
+      {
+        MutexLock lock(mu_);
+        refused_.insert(refused_.end(), refused.begin(), refused.end());
+      }
+      Wake();
+    }
+    if (!more) return;
+  }
+}
+
+void KafkaProducer::ReportRefused() {
+  std::vector<Refused> refused;
+  {
+    MutexLock lock(mu_);
+    refused.swap(refused_);
+  }
+  for (const Refused& one : refused) {
+    one.record->OnReport(ReportOf(RD_KAFKA_MSG_STATUS_NOT_PERSISTED, one.error, -1, -1));
+  }
+  Forgotten(refused.size());
+}
+
+// So many records are not in flight any more.
+void KafkaProducer::Forgotten(std::size_t count) {
+  if (count == 0 || in_flight_.fetch_sub(count) != count) return;
+  MutexLock lock(mu_);
+  all_reported_.NotifyAll();
 }
 
 bool KafkaProducer::Flush(SteadyTime deadline) {
@@ -169,6 +226,17 @@ bool KafkaProducer::Flush(SteadyTime deadline) {
 }
 
 void KafkaProducer::Purge() {
+  GiveUp();
+  Wake();
+}
+
+void KafkaProducer::GiveUp() {
+  {
+    MutexLock lock(mu_);
+    for (const SendGate::Item& item : gate_.GiveUp()) {
+      refused_.push_back({item.record, RD_KAFKA_RESP_ERR__PURGE_QUEUE});
+    }
+  }
   rd_kafka_purge(client()->handle.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
                                              RD_KAFKA_PURGE_F_NON_BLOCKING);
 }
@@ -187,13 +255,17 @@ void KafkaProducer::Run() {
   std::shared_ptr<ProducerClient> client = this->client();
   while (!stopping_) {
     const bool purging = replacing_ && in_flight_ != 0;
-    const int timeout_ms = purging ? static_cast<int>(kPurgeAgain.count()) : kPollMs;
+    const int timeout_ms = purging             ? static_cast<int>(kPurgeAgain.count())
+                           : gate_.LooksSoon() ? kPollSoonMs
+                                               : kPollMs;
     if (const KafkaEvent event(rd_kafka_queue_poll(client->queue.get(), timeout_ms));
         event != nullptr) {
       OnEvent(event.get());
     } else if (purging) {
-      Purge();
+      GiveUp();
     }
+    SendGathered();
+    ReportRefused();
     if (replacing_ && in_flight_ == 0) {
       client.reset();
       FinishReplacing();
@@ -219,6 +291,9 @@ void KafkaProducer::OnReports(rd_kafka_event_t* event) {
   std::size_t reported = 0;
   while (const std::size_t count =
              rd_kafka_event_message_array(event, messages.data(), messages.size())) {
+    // First of all, so that the broker has work while these are answered.
+    gate_.Reported(count);
+    SendGathered();
     for (std::size_t i = 0; i < count; ++i) {
       const rd_kafka_message_t& message = *messages[i];
       auto& topic = *static_cast<KafkaTopic*>(rd_kafka_topic_opaque(message.rkt));
@@ -232,9 +307,7 @@ void KafkaProducer::OnReports(rd_kafka_event_t* event) {
     }
     reported += count;
   }
-  if (in_flight_.fetch_sub(reported) != reported) return;
-  MutexLock lock(mu_);
-  all_reported_.NotifyAll();
+  Forgotten(reported);
 }
 
 void KafkaProducer::OnError(rd_kafka_event_t* event) {
@@ -250,17 +323,14 @@ void KafkaProducer::OnError(rd_kafka_event_t* event) {
 void KafkaProducer::StartReplacing() {
   if (replacing_) return;
   replacing_ = true;
-  {
-    MutexLock lock(mu_);
-    open_ = false;
-  }
+  open_ = false;
   std::array<char, 256> why{};
   const rd_kafka_resp_err_t error =
       rd_kafka_fatal_error(client()->handle.get(), why.data(), why.size());
   Log(LogLevel::kError, "the Kafka producer failed fatally and is replaced",
       {{"error", rd_kafka_err2name(error)}, {"in_flight", in_flight_.load()}});
   lookups_->ForgetAll();
-  Purge();
+  GiveUp();
 }
 
 void KafkaProducer::FinishReplacing() {
@@ -281,8 +351,8 @@ void KafkaProducer::FinishReplacing() {
     for (std::size_t i = client_->topics.size(); i < by_index_.size(); ++i) {
       client_->topics.push_back(MakeTopicHandle(client_->handle.get(), *by_index_[i]));
     }
-    open_ = true;
   }
+  open_ = true;
   replacing_ = false;
   replacing_failed_ = false;
   ++replaced_;

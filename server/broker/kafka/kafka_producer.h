@@ -12,6 +12,7 @@
 #include "server/base/mutex.h"
 #include "server/broker/kafka/kafka_log.h"
 #include "server/broker/kafka/kafka_options.h"
+#include "server/broker/kafka/send_gate.h"
 #include "server/broker/kafka/topic_lookups.h"
 #include "server/broker/producer.h"
 
@@ -19,8 +20,10 @@ namespace sidebus {
 
 // librdkafka's idempotent producer, and its poll thread.
 //
-// A record's way: Produce() -> rd_kafka_produceva (the value is borrowed from the PendingRecord,
-// which is the opaque) -> delivery report event, a batch at a time -> PendingRecord::OnReport.
+// A record's way: Produce() -> SendGate, where it may wait for others -> rd_kafka_produceva (the
+// value is borrowed from the PendingRecord, which is the opaque) -> delivery report event, a batch
+// at a time -> PendingRecord::OnReport. What librdkafka refuses after it waited is reported by the
+// poll thread as not written.
 //
 //   open       --fatal error of the client-->  replacing
 //   replacing  --everything accepted is reported, a new client is made-->  open
@@ -31,10 +34,11 @@ namespace sidebus {
 // are kWaiting and Produce() refuses: no record overtakes one of the old client. Topic handles stay
 // valid.
 //
-// Invariant: in_flight_ counts the records that librdkafka has and OnReport() was not called for.
+// Invariant: in_flight_ counts the records that were accepted and OnReport() was not called for; the
+// client is not replaced while there are any.
 // Ownership: owns client, topics and both threads (poll, look-ups); borrows the listener.
 // Thread safety: as Producer says. mu_ is never held while a callback runs.
-// Cost: Produce(): one lock, no allocation of our own without headers.
+// Cost: Produce(): some locks, no allocation of our own without headers.
 class KafkaProducer final : public Producer {
  public:
   // An error: the options are wrong. Does not wait for a broker.
@@ -63,8 +67,15 @@ class KafkaProducer final : public Producer {
   TopicLookups::Target TargetOf(const KafkaTopic* topic) const;
   std::shared_ptr<ProducerClient> client() const;
 
+  rd_kafka_resp_err_t Give(KafkaTopic& topic, const PendingRecord& record);
+  void SendGathered();
+
+  void GiveUp();
+
   void Run();
   void Wake();
+  void ReportRefused();
+  void Forgotten(std::size_t count);
   void OnEvent(rd_kafka_event_t* event);
   void OnReports(rd_kafka_event_t* event);
   void OnError(rd_kafka_event_t* event);
@@ -77,11 +88,18 @@ class KafkaProducer final : public Producer {
 
   mutable Mutex mu_;
   CondVar all_reported_;
-  bool open_ ABSL_GUARDED_BY(mu_) = true;
   std::shared_ptr<ProducerClient> client_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, std::unique_ptr<KafkaTopic>> topics_ ABSL_GUARDED_BY(mu_);
   std::vector<KafkaTopic*> by_index_ ABSL_GUARDED_BY(mu_);
 
+  struct Refused {
+    PendingRecord* record = nullptr;
+    rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
+  };
+  std::vector<Refused> refused_ ABSL_GUARDED_BY(mu_);  // to be reported
+
+  SendGate gate_;
+  std::atomic<bool> open_{true};
   std::atomic<std::size_t> in_flight_{0};
   std::atomic<std::uint64_t> replaced_{0};
   std::atomic<bool> readiness_changed_{false};

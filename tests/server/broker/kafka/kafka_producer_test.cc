@@ -99,6 +99,46 @@ TEST_F(KafkaProducerTest, ARecordLargerThanTheClientsLimitIsRefusedAtOnce) {
   EXPECT_EQ(producer_->in_flight(), 0u);
 }
 
+TEST_F(KafkaProducerTest, ARecordThatIsRefusedAfterItWaitedForOthersIsReportedAsNotWritten) {
+  options_.max_event_bytes = 1000;
+  ProducerTopic& topic = Start();
+  SetRoundTrip(std::chrono::milliseconds(200));
+  for (std::size_t i = 0; i < SendGate::kFew; ++i) Produce(topic);
+
+  const DeliveryReport large = Produce(topic, std::string(1'000'000, 'x')).Report();
+  const DeliveryReport next = Produce(topic).Report();
+
+  EXPECT_EQ(large.outcome, Outcome::kNotWritten);
+  EXPECT_EQ(ReasonOf(large.error), Reason::kEventTooLarge) << large.error;
+  EXPECT_EQ(next.outcome, Outcome::kWritten) << next.error;
+  EXPECT_EQ(next.offset, static_cast<std::int64_t>(SendGate::kFew));
+}
+
+TEST_F(KafkaProducerTest, RecordsBehindThoseOnTheirWayTravelTogether) {
+  ProducerTopic& topic = Start();
+  Produce(topic).Report();  // the client knows its producer id
+  SetRoundTrip(std::chrono::milliseconds(200));
+  TrackRequests();
+
+  for (std::size_t i = 0; i < SendGate::kMany - 1; ++i) Produce(topic);
+  for (const auto& sent : sent_) EXPECT_EQ(sent->Report().outcome, Outcome::kWritten);
+
+  EXPECT_LE(RequestsSeen(kProduceRequest), static_cast<int>(SendGate::kFew) + 2);
+}
+
+TEST_F(KafkaProducerTest, WhatWaitsForOthersIsNotWrittenAfterAPurge) {
+  ProducerTopic& topic = Start();
+  Produce(topic).Report();
+  SetBrokerDown();
+  for (std::size_t i = 0; i < SendGate::kFew; ++i) Produce(topic);
+  Sent& waits = Produce(topic);
+
+  producer_->Purge();
+
+  EXPECT_EQ(waits.Report().outcome, Outcome::kNotWritten);
+  EXPECT_TRUE(producer_->Flush(Clock::Real().Now() + kPatience));
+}
+
 TEST_F(KafkaProducerTest, WhatNoBrokerWasGivenIsNotWrittenAfterAPurge) {
   options_.linger = kLong;
   ProducerTopic& topic = Start();
