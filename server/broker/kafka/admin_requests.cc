@@ -1,6 +1,11 @@
 #include "server/broker/kafka/admin_requests.h"
 
+#include <cstdlib>
+#include <cstring>
 #include <utility>
+
+#include "server/base/check.h"
+#include "server/broker/kafka/kafka_error.h"
 
 namespace sidebus {
 namespace {
@@ -8,7 +13,11 @@ namespace {
 // The longest that librdkafka takes. A request that waits for its coordinator when its time is over
 // aborts the process in librdkafka 2.15.1 (eonce->refcnt > 0), or is never answered; broken
 // connections and refusals end requests all the same.
-constexpr int kTimeoutMs = 3600 * 1000;
+constexpr int kCoordinatorTimeoutMs = 3600 * 1000;
+constexpr int kBrokerTimeoutMs = 5'000;
+
+// Asked for, to learn whether a broker answers. What the answer says does not matter.
+constexpr const char* kProbe = "sidebus-probe";
 
 constexpr std::int64_t kNoSuchRecord = -1;  // what a broker says of a time after the last record
 
@@ -19,7 +28,15 @@ struct Groups {
 
 KafkaPartitionList ListOf(const std::vector<PartitionOffset>& partitions) {
   KafkaPartitionList list = MakePartitionList();
-  for (const PartitionOffset& one : partitions) AddTo(list, one.topic, one.partition, one.offset);
+  for (const PartitionOffset& one : partitions) {
+    rd_kafka_topic_partition_t& entry = AddTo(list, one.topic, one.partition, one.offset);
+    if (one.metadata.empty()) continue;
+    // The list frees it.
+    entry.metadata = std::malloc(one.metadata.size());
+    SIDEBUS_CHECK(entry.metadata != nullptr);
+    std::memcpy(entry.metadata, one.metadata.data(), one.metadata.size());
+    entry.metadata_size = one.metadata.size();
+  }
   return list;
 }
 
@@ -27,7 +44,8 @@ std::vector<PartitionOffset> PartitionsOf(const rd_kafka_topic_partition_list_t*
   std::vector<PartitionOffset> partitions;
   for (int i = 0; list != nullptr && i < list->cnt; ++i) {
     const rd_kafka_topic_partition_t& one = list->elems[i];
-    partitions.push_back({one.topic, one.partition, one.offset < 0 ? -1 : one.offset, one.err});
+    partitions.push_back({one.topic, one.partition, one.offset < 0 ? -1 : one.offset, one.err,
+                          std::string(static_cast<const char*>(one.metadata), one.metadata_size)});
   }
   return partitions;
 }
@@ -55,6 +73,8 @@ void ReadTopics(rd_kafka_event_t* event, AdminRequests::Answer& answer) {
       answer.topics[name] = static_cast<int>(partitions);
     } else if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
       answer.partitions.push_back({name, -1, -1, code});
+    } else if (!SaysTopicIsMissing(code)) {
+      answer.error = code;  // passes: a topic that has no leaders yet exists
     }
   }
 }
@@ -79,22 +99,46 @@ void ReadOffsets(rd_kafka_event_t* event, AdminRequests::Answer& answer) {
 
 }  // namespace
 
-KafkaAdminOptions AdminRequests::Options(rd_kafka_admin_op_t request, Then then) {
+KafkaAdminOptions AdminRequests::Options(rd_kafka_admin_op_t request, int timeout_ms, Then then) {
   KafkaAdminOptions options(rd_kafka_AdminOptions_new(client_, request));
   const std::uintptr_t id = ++last_id_;
   waiting_.emplace(id, std::move(then));
-  rd_kafka_AdminOptions_set_request_timeout(options.get(), kTimeoutMs, nullptr, 0);
+  rd_kafka_AdminOptions_set_request_timeout(options.get(), timeout_ms, nullptr, 0);
   // The id, not a pointer: an answer to a dropped request then finds nobody.
   rd_kafka_AdminOptions_set_opaque(options.get(), reinterpret_cast<void*>(id));
   return options;
 }
 
+void AdminRequests::WhenReachable(absl::AnyInvocable<void()> send) {
+  if (!unreachable_) return send();
+  held_.push_back(std::move(send));
+  if (held_.size() == 1) Probe();
+}
+
+void AdminRequests::Probe() {
+  GroupPositions(group_.empty() ? kProbe : group_, {{kProbe, 0, -1, {}}}, [this](const Answer&) {
+    unreachable_ = false;
+    for (auto& held : std::exchange(held_, {})) held();
+  });
+}
+
 void AdminRequests::Describe(const std::vector<std::string>& topics, Then then) {
+  WhenReachable(
+      [this, topics, then = std::move(then)]() mutable { SendDescribe(topics, std::move(then)); });
+}
+
+void AdminRequests::Offsets(const std::vector<PartitionOffset>& wanted, Then then) {
+  WhenReachable(
+      [this, wanted, then = std::move(then)]() mutable { SendOffsets(wanted, std::move(then)); });
+}
+
+void AdminRequests::SendDescribe(const std::vector<std::string>& topics, Then then) {
   std::vector<const char*> names;
   for (const std::string& topic : topics) names.push_back(topic.c_str());
   const std::unique_ptr<rd_kafka_TopicCollection_t, CDeleter<rd_kafka_TopicCollection_destroy>>
       collection(rd_kafka_TopicCollection_of_topic_names(names.data(), names.size()));
-  const KafkaAdminOptions options = Options(RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, std::move(then));
+  const KafkaAdminOptions options =
+      Options(RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, kBrokerTimeoutMs, std::move(then));
   rd_kafka_DescribeTopics(client_, collection.get(), options.get(), queue_);
 }
 
@@ -104,7 +148,7 @@ void AdminRequests::GroupPositions(const std::string& group,
   rd_kafka_ListConsumerGroupOffsets_t* request =
       rd_kafka_ListConsumerGroupOffsets_new(group.c_str(), list.get());
   const KafkaAdminOptions options =
-      Options(RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, std::move(then));
+      Options(RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, kCoordinatorTimeoutMs, std::move(then));
   rd_kafka_ListConsumerGroupOffsets(client_, &request, 1, options.get(), queue_);
   rd_kafka_ListConsumerGroupOffsets_destroy(request);
 }
@@ -115,14 +159,15 @@ void AdminRequests::SetGroupPositions(const std::string& group,
   rd_kafka_AlterConsumerGroupOffsets_t* request =
       rd_kafka_AlterConsumerGroupOffsets_new(group.c_str(), list.get());
   const KafkaAdminOptions options =
-      Options(RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS, std::move(then));
+      Options(RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS, kCoordinatorTimeoutMs, std::move(then));
   rd_kafka_AlterConsumerGroupOffsets(client_, &request, 1, options.get(), queue_);
   rd_kafka_AlterConsumerGroupOffsets_destroy(request);
 }
 
-void AdminRequests::Offsets(const std::vector<PartitionOffset>& wanted, Then then) {
+void AdminRequests::SendOffsets(const std::vector<PartitionOffset>& wanted, Then then) {
   const KafkaPartitionList list = ListOf(wanted);
-  const KafkaAdminOptions options = Options(RD_KAFKA_ADMIN_OP_LISTOFFSETS, std::move(then));
+  const KafkaAdminOptions options =
+      Options(RD_KAFKA_ADMIN_OP_LISTOFFSETS, kBrokerTimeoutMs, std::move(then));
   KafkaErrorHandle(rd_kafka_AdminOptions_set_isolation_level(
       options.get(), RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED));
   rd_kafka_ListOffsets(client_, list.get(), options.get(), queue_);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -10,17 +11,25 @@
 
 namespace sidebus {
 
-// A partition with an offset, and what went wrong with it. Offset -1: none.
+// A partition with an offset, what went wrong with it, and what is committed beside it (a group's
+// sparse acks). Offset -1: none.
 struct PartitionOffset {
   std::string topic;
   std::int32_t partition = -1;
   std::int64_t offset = -1;
   rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
+  std::string metadata{};
 };
 
 // The requests that a consumer sends to brokers by itself: what exists, where a group stands, where
 // logs begin and end, commits. Each answer goes to a queue of its own, never to the consumer's
 // queue, where librdkafka aborts the process on anything but a message.
+//
+// A request to a certain broker (Describe, Offsets) that waits while this broker is down makes
+// librdkafka 2.15.1 connect again and again without a pause, a whole processor's worth, because each
+// failure wakes the request, and each wake-up orders a connection at once. A request to a group's
+// coordinator waits quietly. So the first kind ends after some seconds, and when no broker can be
+// reached, the next of them waits for the answer to one of the second kind.
 //
 // Ownership: the poll thread's; borrows client and queue, which outlive it.
 // Thread safety: none; the poll thread calls everything, and answers run on it, in Serve().
@@ -38,7 +47,9 @@ class AdminRequests {
   static constexpr std::int64_t kBeginning = RD_KAFKA_OFFSET_SPEC_EARLIEST;
   static constexpr std::int64_t kEnd = RD_KAFKA_OFFSET_SPEC_LATEST;
 
-  AdminRequests(rd_kafka_t* client, rd_kafka_queue_t* queue) : client_(client), queue_(queue) {}
+  // `group`: the client's; empty: none.
+  AdminRequests(rd_kafka_t* client, rd_kafka_queue_t* queue, std::string group)
+      : client_(client), queue_(queue), group_(std::move(group)) {}
 
   void Describe(const std::vector<std::string>& topics, Then then);
   void GroupPositions(const std::string& group, const std::vector<PartitionOffset>& partitions,
@@ -47,6 +58,8 @@ class AdminRequests {
   void SetGroupPositions(const std::string& group, const std::vector<PartitionOffset>& positions,
                          Then then);
   void Offsets(const std::vector<PartitionOffset>& wanted, Then then);
+  // No broker can be reached now.
+  void BrokersAreDown() { unreachable_ = true; }
   // As a member of the consumer's own group.
   void Commit(const std::vector<PartitionOffset>& positions, Then then);
 
@@ -54,16 +67,26 @@ class AdminRequests {
   void Serve();
 
   // Drops what is not answered yet.
-  void Clear() { waiting_.clear(); }
+  void Clear() {
+    waiting_.clear();
+    held_.clear();
+  }
 
  private:
-  KafkaAdminOptions Options(rd_kafka_admin_op_t request, Then then);
+  KafkaAdminOptions Options(rd_kafka_admin_op_t request, int timeout_ms, Then then);
+  void WhenReachable(absl::AnyInvocable<void()> send);
+  void Probe();
+  void SendDescribe(const std::vector<std::string>& topics, Then then);
+  void SendOffsets(const std::vector<PartitionOffset>& wanted, Then then);
   void OnEvent(rd_kafka_event_t* event);
 
   rd_kafka_t* const client_;
   rd_kafka_queue_t* const queue_;
+  const std::string group_;
   std::uintptr_t last_id_ = 0;
   std::map<std::uintptr_t, Then> waiting_;
+  bool unreachable_ = false;
+  std::vector<absl::AnyInvocable<void()>> held_;  // until a broker answers; at most one per caller
 };
 
 }  // namespace sidebus

@@ -12,12 +12,22 @@ AssignmentId NextId() {
 
 }  // namespace
 
-AssignmentId Assignments::Add(const std::string& topic, std::int32_t partition,
-                              std::int64_t start) {
+AssignmentId Assignments::Add(const std::string& topic, std::int32_t partition, std::int64_t start,
+                              const std::vector<OffsetRun>& settled) {
   const AssignmentId id = NextId();
   MutexLock lock(mu_);
-  entries_.emplace(id, Entry{topic, partition, OffsetTracker(start), start});
+  entries_.emplace(id, Entry{topic, partition, OffsetTracker(start, settled), start,
+                             EncodeSparseAcks(start, settled)});
   return id;
+}
+
+PartitionOffset Assignments::PositionOf(const Entry& entry, std::size_t* left_out) {
+  const std::int64_t floor = entry.tracker.ack_floor();
+  return {entry.topic,
+          entry.partition,
+          floor,
+          {},
+          EncodeSparseAcks(floor, entry.tracker.sparse_acks(), left_out)};
 }
 
 bool Assignments::Track(AssignmentId assignment, std::vector<ConsumedRecord>& records) {
@@ -52,9 +62,11 @@ std::vector<Assignments::Floor> Assignments::TakeMoved() {
   std::vector<Floor> floors;
   MutexLock lock(mu_);
   for (auto& [id, entry] : entries_) {
-    if (const std::optional<std::int64_t> floor = entry.tracker.TakeCommittable()) {
-      floors.push_back({id, {entry.topic, entry.partition, *floor, {}}, entry.committed});
-    }
+    if (!entry.tracker.TakeCommittable().has_value()) continue;
+    std::size_t left_out = 0;
+    floors.push_back({id, PositionOf(entry, &left_out), entry.committed});
+    entry.acks_size = floors.back().position.metadata.size();
+    if (left_out > 0) ++left_out_;
   }
   return floors;
 }
@@ -63,7 +75,9 @@ void Assignments::Committed(const std::vector<Floor>& floors) {
   MutexLock lock(mu_);
   for (const Floor& floor : floors) {
     const auto entry = entries_.find(floor.assignment);
-    if (entry != entries_.end()) entry->second.committed = floor.position.offset;
+    if (entry == entries_.end()) continue;
+    entry->second.committed = floor.position.offset;
+    entry->second.committed_acks = floor.position.metadata;
   }
 }
 
@@ -80,18 +94,25 @@ std::optional<Assignments::Floor> Assignments::Remove(AssignmentId assignment) {
   const auto node = entries_.extract(assignment);
   if (node.empty()) return std::nullopt;
   const Entry& entry = node.mapped();
-  const std::int64_t floor = entry.tracker.ack_floor();
-  if (floor == entry.committed) return std::nullopt;
-  return Floor{assignment, {entry.topic, entry.partition, floor, {}}, entry.committed};
+  PartitionOffset position = PositionOf(entry);
+  if (position.offset == entry.committed && position.metadata == entry.committed_acks) {
+    return std::nullopt;
+  }
+  return Floor{assignment, std::move(position), entry.committed};
 }
 
 std::vector<Assignments::Held> Assignments::held() const {
   std::vector<Held> held;
   MutexLock lock(mu_);
   for (const auto& [id, entry] : entries_) {
-    held.push_back({entry.topic, entry.partition, entry.tracker.ack_floor()});
+    held.push_back({entry.topic, entry.partition, entry.tracker.ack_floor(), entry.acks_size});
   }
   return held;
+}
+
+std::uint64_t Assignments::left_out() const {
+  MutexLock lock(mu_);
+  return left_out_;
 }
 
 }  // namespace sidebus

@@ -11,6 +11,7 @@
 #include "server/broker/consumer.h"
 #include "server/broker/kafka/admin_requests.h"
 #include "server/broker/offset_tracker.h"
+#include "server/broker/sparse_acks.h"
 
 namespace sidebus {
 
@@ -22,16 +23,19 @@ namespace sidebus {
 // Thread safety: all methods may be called from any thread.
 class Assignments {
  public:
-  // Positions to commit, and what to put back if that fails.
+  // Positions to commit, with sparse acks, and what to put back if that fails.
   struct Floor {
     AssignmentId assignment;
     PartitionOffset position;
     std::int64_t committed_before = -1;
   };
 
-  AssignmentId Add(const std::string& topic, std::int32_t partition, std::int64_t start);
+  // `start`: a committed position. What is committed beside it is settled already.
+  AssignmentId Add(const std::string& topic, std::int32_t partition, std::int64_t start,
+                   const std::vector<OffsetRun>& settled = {});
 
-  // Starts tracking the records; drops those that were tracked before. False: no such assignment.
+  // Starts tracking the records; drops those that were tracked or settled before. False: no such
+  // assignment.
   bool Track(AssignmentId assignment, std::vector<ConsumedRecord>& records);
 
   bool Ack(const DeliveryTag& tag);
@@ -42,20 +46,24 @@ class Assignments {
   // What the log had below `offset` is gone.
   void SkipTo(AssignmentId assignment, std::int64_t offset);
 
-  // The floors that moved.
+  // Those whose floor moved, or where something was acked above it.
   std::vector<Floor> TakeMoved();
   void Committed(const std::vector<Floor>& floors);
   void CommitFailed(const std::vector<Floor>& floors);
 
-  // Forgets the assignment; its floor, if that is not committed yet.
+  // Forgets the assignment; its floor and sparse acks, if they are not committed yet.
   std::optional<Floor> Remove(AssignmentId assignment);
 
   struct Held {
     std::string topic;
     std::int32_t partition = -1;
     std::int64_t floor = -1;
+    std::size_t acks_size = 0;  // of the commit metadata, when it was last taken
   };
   std::vector<Held> held() const;
+
+  // Commits whose sparse acks did not all fit.
+  std::uint64_t left_out() const;
 
  private:
   struct Entry {
@@ -63,10 +71,15 @@ class Assignments {
     std::int32_t partition = -1;
     OffsetTracker tracker;
     std::int64_t committed = -1;
+    std::string committed_acks;
+    std::size_t acks_size = 0;
   };
+
+  static PartitionOffset PositionOf(const Entry& entry, std::size_t* left_out = nullptr);
 
   mutable Mutex mu_;
   std::unordered_map<AssignmentId, Entry> entries_ ABSL_GUARDED_BY(mu_);
+  std::uint64_t left_out_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace sidebus

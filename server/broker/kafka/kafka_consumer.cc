@@ -18,7 +18,8 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr int kWaitMs = 100;
-constexpr int kWaitWhileLeavingMs = 5;  // librdkafka does not say when it has left
+// librdkafka does not say when it has left, nor the handler when nothing is held any more.
+constexpr int kImpatientMs = 5;
 constexpr Duration kCommitEvery = milliseconds(500);
 constexpr Duration kCommitPatience = seconds(15);
 constexpr std::uint32_t kRecordsAtOnce = 512;
@@ -76,7 +77,7 @@ void KafkaConsumer::OpenClient(KafkaClient client, std::uint64_t fetch_bytes) {
   for (rd_kafka_queue_t* queue : {consumer_queue_.get(), control_queue_.get()}) {
     rd_kafka_queue_io_event_enable(queue, signal_.fd(), &kOne, sizeof(kOne));
   }
-  requests_ = std::make_unique<AdminRequests>(client_.get(), control_queue_.get());
+  requests_ = std::make_unique<AdminRequests>(client_.get(), control_queue_.get(), options_.group);
   starts_ = std::make_unique<StartFinder>(options_.group, options_.start, *requests_);
 }
 
@@ -130,9 +131,14 @@ ConsumerStats KafkaConsumer::stats() const {
   const std::vector<Assignments::Held> held = assignments_.held();
   MutexLock lock(mu_);
   ConsumerStats stats = counters_;
+  stats.acks_left_out = assignments_.left_out();
   for (const Assignments::Held& one : held) {
     ConsumerStats::Topic& topic = stats.topics[one.topic];
     ++topic.partitions;
+    stats.fetch_bytes += fetch_bytes_;
+    if (one.acks_size >= kCrowdedAckMetadata) ++stats.crowded;
+    stats.ack_metadata_use =
+        std::max(stats.ack_metadata_use, static_cast<double>(one.acks_size) / kMaxAckMetadata);
     std::int64_t low = -1;
     std::int64_t high = -1;
     if (client_ != nullptr &&
@@ -150,11 +156,14 @@ void KafkaConsumer::Run() {
   next_commit_ = Now() + kCommitEvery;
   bool more = false;
   while (!stopping_) {
-    signal_.Wait(more ? 0 : leaving_ ? kWaitWhileLeavingMs : kWaitMs);
+    const bool impatient =
+        leaving_ || reopen_with_ || (giving_up_ && giving_up_->waits_for_holders);
+    signal_.Wait(more ? 0 : impatient ? kImpatientMs : kWaitMs);
     RunTasks();
     requests_->Serve();
     ServeConsumerQueue();
     Tick(Now());
+    FinishReopening(Now());
     more = ReadPartitions();
     if (ClosingIsDone(Now())) break;
   }
@@ -209,9 +218,15 @@ void KafkaConsumer::OnClientError(rd_kafka_resp_err_t error) {
       reason == Reason::kMemberFenced) {
     // A client that cannot log in yet tries again; the credentials may be on their way.
     if (error == RD_KAFKA_RESP_ERR__AUTHENTICATION) return;
-    return Fail(ErrorOfKafka(error, "subscribe", ""));
+    return Fail(ErrorOfKafka(error, "subscribe"));
   }
-  // librdkafka logs the rest and mends it by itself.
+  // librdkafka tries again by itself. What a broker refuses, it does not log.
+  if (error <= RD_KAFKA_RESP_ERR_NO_ERROR || error == last_refusal_) return;
+  last_refusal_ = error;
+  Log(LogLevel::kWarning, "Kafka refuses what a group's member asks; it asks again and again",
+      {{"group", options_.group},
+       {"error", rd_kafka_err2name(error)},
+       {"what", rd_kafka_err2str(error)}});
 }
 
 void KafkaConsumer::Fail(absl::Status why) {
@@ -230,9 +245,11 @@ void KafkaConsumer::Tick(SteadyTime now) {
     next_commit_ = now + kCommitEvery;
     StartCommit();
   }
-  if (giving_up_ && rd_kafka_assignment_lost(client_.get()) != 0) FinishGivingUp(WasLost());
-  if (giving_up_ && now >= giving_up_->deadline) {
-    FinishGivingUp(ErrorOfKafka(RD_KAFKA_RESP_ERR__TIMED_OUT, "commit", ""));
+  if (giving_up_ && rd_kafka_assignment_lost(client_.get()) != 0) GiveUp(true);
+  if (giving_up_ && giving_up_->waits_for_holders) {
+    if (now >= giving_up_->deadline || !AnythingIsHeld()) GiveUpNow(false);
+  } else if (giving_up_ && now >= giving_up_->deadline) {
+    FinishGivingUp(ErrorOfKafka(RD_KAFKA_RESP_ERR__TIMED_OUT, "commit"));
   }
   if (giving_up_ && giving_up_->retry_at != SteadyTime{} && now >= giving_up_->retry_at) {
     CommitBeforeGivingUp();
@@ -258,7 +275,7 @@ bool KafkaConsumer::ReadPartitions() {
 
 bool KafkaConsumer::ReadPartition(PartitionReader& reader) {
   const AssignmentId assignment = reader.assignment();
-  if (reader.finding()) return false;
+  if (reader.finding() || reader.crowded()) return false;
   Room room = handler_.RoomFor(assignment);
   room.events = std::min(room.events, kRecordsAtOnce);
   if (room.events == 0) return false;
@@ -281,7 +298,13 @@ void KafkaConsumer::StartCommit() {
   commit_deadline_ = Now() + kCommitPatience;
   committing_for_ = std::exchange(waiting_, {});
   std::vector<PartitionOffset> positions;
-  for (const Assignments::Floor& floor : floors) positions.push_back(floor.position);
+  for (const Assignments::Floor& floor : floors) {
+    positions.push_back(floor.position);
+    PartitionReader* const reader = ReaderOf(floor.position.topic, floor.position.partition);
+    if (reader != nullptr) {
+      reader->set_crowded(floor.position.metadata.size() >= kCrowdedAckMetadata);
+    }
+  }
   commit_floors_ = std::move(floors);
   const std::uint64_t id = ++commit_id_;
   requests_->Commit(positions, [this, id](AdminRequests::Answer answer) {
@@ -304,7 +327,7 @@ void KafkaConsumer::OnCommitted(rd_kafka_resp_err_t error) {
     if (good) counters_.last_commit = Clock::Real().WallNow();
   }
   AnswerWaiters(std::exchange(committing_for_, {}),
-                good ? absl::OkStatus() : ErrorOfKafka(error, "commit", ""));
+                good ? absl::OkStatus() : ErrorOfKafka(error, "commit"));
   if (!waiting_.empty()) StartCommit();
 }
 

@@ -30,8 +30,11 @@ namespace sidebus {
 //   pinning    --the start is pinned (StartFinder::Pin)-->  joined: rd_kafka_subscribe
 //   joined     --assign callback-->  locating: StartFinder::Locate, then rd_kafka_assign with
 //              explicit offsets, OnAssigned
-//   assigned   --revoke callback-->  giving up: OnRevoked, commit of the floors (result, or 2 s),
-//              then rd_kafka_assign(nothing)
+//   assigned   --revoke callback-->  revoking: OnRevoking, until nothing is held or grace is over
+//   revoking   -->  giving up: OnRevoked, commit of the floors (result, or 2 s), then
+//              rd_kafka_assign(nothing)
+//   locating   --more partitions than the client may fetch ahead of-->  reopening: leave the group
+//              (at most 5 s), a client with smaller buffers, pinning
 //   any        --Close()-->  closing: as revoke, leave the group (at most 5 s), done
 // clang-format on
 //
@@ -87,6 +90,9 @@ class KafkaConsumer final : public Consumer {
   void StartPin();
   void OnPinned(StartFinder::Pinned pinned);
   void Reopen(std::uint64_t fetch_bytes);
+  bool NeedsSmallerBuffers(std::size_t partitions);
+  void StartReopening(std::uint64_t fetch_bytes);
+  void FinishReopening(SteadyTime now);
   void Subscribe();
   void SubscribeAgain();
   void AssignNew(const std::map<std::string, int>& existing, bool at_beginning);
@@ -94,8 +100,11 @@ class KafkaConsumer final : public Consumer {
   void OnLooked(const std::map<std::string, int>& existing);
   void Locate(std::vector<PartitionOffset> partitions, bool at_beginning);
   void OnLocated(StartFinder::Located located);
+  std::vector<OffsetRun> SettledBefore(const PartitionOffset& position) const;
   void AssignNothing();
   void GiveUp(bool lost);
+  bool AnythingIsHeld() const;
+  void GiveUpNow(bool lost);
   void CommitBeforeGivingUp();
   static absl::Status WasLost();
   void FinishGivingUp(absl::Status committed);
@@ -106,6 +115,7 @@ class KafkaConsumer final : public Consumer {
   // Records.
   bool ReadPartitions();
   bool ReadPartition(PartitionReader& reader);
+  // kafka_consumer_positions.cc
   void OnFault(PartitionReader& reader, const PartitionReader::Fault& fault);
   void FindPosition(std::uint64_t id);
   void OnLogBounds(std::uint64_t id, std::int64_t begin, std::int64_t end);
@@ -132,7 +142,9 @@ class KafkaConsumer final : public Consumer {
   std::atomic<bool> stopping_{false};
 
   // --- poll thread, but the client handle is read by stats() ---
-  std::uint64_t fetch_bytes_ = 0;
+  std::atomic<std::uint64_t> fetch_bytes_{0};  // per partition; read by stats()
+  rd_kafka_resp_err_t last_refusal_ =
+      RD_KAFKA_RESP_ERR_NO_ERROR;  // logged; cleared by an assignment
   KafkaClient client_;
   KafkaQueue consumer_queue_;
   KafkaQueue control_queue_;
@@ -160,6 +172,7 @@ class KafkaConsumer final : public Consumer {
   std::uint64_t last_finding_ = 0;
 
   struct GivingUp {
+    bool waits_for_holders = false;  // until `deadline`
     std::vector<Assignments::Floor> floors;
     SteadyTime deadline{};
     SteadyTime retry_at{};  // zero: asked, not answered
@@ -178,6 +191,8 @@ class KafkaConsumer final : public Consumer {
   std::vector<Done> closed_;
   absl::Status final_commit_;
   bool leaving_ = false;
+  std::optional<std::uint64_t> reopen_with_;  // fetch_bytes_ of the next client
+  SteadyTime reopen_deadline_{};
   SteadyTime close_deadline_{};
 
   std::thread thread_;

@@ -1,4 +1,4 @@
-// Joining, rebalances, positions that are not in the log, closing: the slow half of KafkaConsumer.
+// Joining, rebalances, closing: the slow half of KafkaConsumer.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -20,7 +20,6 @@ using std::chrono::seconds;
 constexpr Duration kGiveUpPatience = seconds(2);
 constexpr Duration kClosePatience = seconds(5);
 constexpr Duration kCommitAgainAfter = milliseconds(100);
-constexpr Duration kFindAgainAfter = milliseconds(500);
 constexpr Duration kLookEvery = seconds(1);
 constexpr Duration kLookEveryWhenAllExist = seconds(10);
 
@@ -32,6 +31,14 @@ bool SaysTryAgain(rd_kafka_resp_err_t error) {
          error == RD_KAFKA_RESP_ERR_STALE_MEMBER_EPOCH ||
          error == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION ||
          error == RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS;
+}
+
+absl::Status NoMemoryFor(std::uint64_t partitions) {
+  return MakeError(Reason::kMemoryBudget,
+                   fmt::format("subscribe: no memory is left to read {} partitions: raise "
+                               "`limits.memory`, or close other subscriptions",
+                               partitions),
+                   {{std::string(error_key::kLimit), "limits.memory"}});
 }
 
 void LogIfError(std::string_view what, rd_kafka_error_t* raw) {
@@ -64,13 +71,7 @@ void KafkaConsumer::OnPinned(StartFinder::Pinned pinned) {
     partitions += static_cast<std::uint64_t>(count);
   }
   const std::uint64_t fetch_bytes = FetchBytesFor(options_.buffer_bytes, partitions);
-  if (!joined_ && fetch_bytes == 0) {
-    return Fail(MakeError(Reason::kMemoryBudget,
-                          fmt::format("subscribe: no memory is left to read {} partitions: raise "
-                                      "`limits.memory`, or close other subscriptions",
-                                      partitions),
-                          {{std::string(error_key::kLimit), "limits.memory"}}));
-  }
+  if (!joined_ && fetch_bytes == 0) return Fail(NoMemoryFor(partitions));
   // On a task of its own: this runs inside an answer to a request of the client that may be closed.
   Post([this, existing = std::move(pinned.existing), fetch_bytes, pin = pins_] {
     // New topics since then: they are to be pinned first.
@@ -92,14 +93,44 @@ void KafkaConsumer::Reopen(std::uint64_t fetch_bytes) {
   starts_->set_open(std::move(open));
 }
 
+// What is fetched ahead is bounded per partition, and topics and partitions come later too.
+bool KafkaConsumer::NeedsSmallerBuffers(std::size_t partitions) {
+  if (broadcast() || options_.buffer_bytes == 0) return false;
+  const std::uint64_t fetch_bytes = FetchBytesFor(options_.buffer_bytes, partitions);
+  if (fetch_bytes >= fetch_bytes_) return false;
+  if (fetch_bytes > 0) {
+    StartReopening(fetch_bytes);
+  } else {
+    Fail(NoMemoryFor(partitions));
+  }
+  return true;
+}
+
+void KafkaConsumer::StartReopening(std::uint64_t fetch_bytes) {
+  reopen_with_ = fetch_bytes;
+  reopen_deadline_ = Now() + kClosePatience;
+  LogIfError("cannot leave the group",
+             rd_kafka_consumer_close_queue(client_.get(), consumer_queue_.get()));
+}
+
+void KafkaConsumer::FinishReopening(SteadyTime now) {
+  if (!reopen_with_ || state_ != State::kOpen || giving_up_ || committing_) return;
+  if (rd_kafka_consumer_closed(client_.get()) == 0 && now < reopen_deadline_) return;
+  const std::uint64_t fetch_bytes = *std::exchange(reopen_with_, std::nullopt);
+  Reopen(fetch_bytes);
+  joined_ = looking_ = false;
+  StartPin();
+}
+
 void KafkaConsumer::Subscribe() {
+  if (reopen_with_) return;  // the next client will
   joined_ = true;
   const KafkaPartitionList list = MakePartitionList();
   for (const std::string& topic : options_.topics) {
     AddTo(list, topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_OFFSET_INVALID);
   }
   const rd_kafka_resp_err_t error = rd_kafka_subscribe(client_.get(), list.get());
-  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) Fail(ErrorOfKafka(error, "subscribe", ""));
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) Fail(ErrorOfKafka(error, "subscribe"));
 }
 
 // The group rebalances, so first commit what can be: the mock cluster cannot later.
@@ -149,6 +180,7 @@ void KafkaConsumer::OnLooked(const std::map<std::string, int>& existing) {
 
 void KafkaConsumer::OnErrorCallback(rd_kafka_t*, int error, const char*, void* opaque) {
   auto* const consumer = static_cast<KafkaConsumer*>(static_cast<KafkaLog*>(opaque)->owner());
+  if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) consumer->requests_->BrokersAreDown();
   consumer->OnClientError(static_cast<rd_kafka_resp_err_t>(error));
 }
 
@@ -178,6 +210,7 @@ void KafkaConsumer::OnLocated(StartFinder::Located located) {
     AssignNothing();
     return Fail(std::move(located.status));
   }
+  if (NeedsSmallerBuffers(readers_.size() + located.positions.size())) return AssignNothing();
   const KafkaPartitionList list = MakePartitionList();
   std::vector<std::unique_ptr<PartitionReader>> readers;
   for (const PartitionOffset& one : located.positions) {
@@ -193,17 +226,28 @@ void KafkaConsumer::OnLocated(StartFinder::Located located) {
         {{"group", options_.group}, {"error", rd_kafka_err2name(error)}});
     return;  // it assigns anew
   }
+  last_refusal_ = RD_KAFKA_RESP_ERR_NO_ERROR;
   {
     MutexLock lock(mu_);
     ++counters_.assigned;
   }
   for (std::size_t i = 0; i < readers.size(); ++i) {
     const PartitionOffset& one = located.positions[i];
-    const AssignmentId id = assignments_.Add(one.topic, one.partition, one.offset);
+    const AssignmentId id =
+        assignments_.Add(one.topic, one.partition, one.offset, SettledBefore(one));
     readers[i]->set_assignment(id);
     readers_.push_back(std::move(readers[i]));
     handler_.OnAssigned(id, one.topic, one.partition);
   }
+}
+
+std::vector<OffsetRun> KafkaConsumer::SettledBefore(const PartitionOffset& position) const {
+  std::optional<std::vector<OffsetRun>> settled =
+      DecodeSparseAcks(position.offset, position.metadata);
+  if (settled.has_value()) return *std::move(settled);
+  Log(LogLevel::kInfo, "what another program committed beside a position is ignored",
+      {{"group", options_.group}, {"topic", position.topic}, {"partition", position.partition}});
+  return {};
 }
 
 void KafkaConsumer::AssignNothing() { rd_kafka_assign(client_.get(), nullptr); }
@@ -215,13 +259,33 @@ absl::Status KafkaConsumer::WasLost() {
 
 void KafkaConsumer::GiveUp(bool lost) {
   if (giving_up_) {
-    // Asked again, before the commit was answered.
-    if (lost) FinishGivingUp(WasLost());
-    return;
+    // Asked again, before it was done.
+    if (!lost) return;
+    return giving_up_->waits_for_holders ? GiveUpNow(true) : FinishGivingUp(WasLost());
   }
   starts_->CancelLocate();
   locating_ = false;
   finding_.clear();
+  // A broker that takes no commits meanwhile would make the holders' acks void.
+  const bool waits = !lost && !broadcast() && broker_.commits_while_rebalancing &&
+                     options_.revoke_grace > Duration::zero();
+  if (!waits) return GiveUpNow(lost);
+  for (const auto& reader : readers_) {
+    handler_.OnRevoking(reader->assignment(), options_.revoke_grace);
+  }
+  if (!AnythingIsHeld()) return GiveUpNow(false);
+  giving_up_ =
+      GivingUp{.waits_for_holders = true, .floors = {}, .deadline = Now() + options_.revoke_grace};
+}
+
+bool KafkaConsumer::AnythingIsHeld() const {
+  return std::any_of(readers_.begin(), readers_.end(), [this](const auto& reader) {
+    return handler_.Held(reader->assignment()) > 0;
+  });
+}
+
+void KafkaConsumer::GiveUpNow(bool lost) {
+  giving_up_.reset();
   std::vector<Assignments::Floor> floors;
   const bool some = !readers_.empty();
   for (const auto& reader : readers_) {
@@ -238,7 +302,10 @@ void KafkaConsumer::GiveUp(bool lost) {
   }
   if (broadcast() || floors.empty()) return FinishGivingUp(absl::OkStatus());
   if (lost) return FinishGivingUp(WasLost());
-  giving_up_ = GivingUp{std::move(floors), Now() + kGiveUpPatience, {}, ++last_giving_up_};
+  giving_up_ = GivingUp{.waits_for_holders = false,
+                        .floors = std::move(floors),
+                        .deadline = Now() + kGiveUpPatience,
+                        .id = ++last_giving_up_};
   CommitBeforeGivingUp();
 }
 
@@ -259,7 +326,7 @@ void KafkaConsumer::CommitBeforeGivingUp() {
       giving_up_->retry_at = Now() + kCommitAgainAfter;
       return;
     }
-    FinishGivingUp(good ? absl::OkStatus() : ErrorOfKafka(answer.error, "commit", ""));
+    FinishGivingUp(good ? absl::OkStatus() : ErrorOfKafka(answer.error, "commit"));
   });
 }
 
@@ -294,7 +361,9 @@ bool KafkaConsumer::ClosingIsDone(SteadyTime now) {
     if (giving_up_ || committing_) return false;
     // Who is in no group has none to leave.
     if ((!joined_ || broadcast()) && !leaving_) return AnswerAll();
-    if (!leaving_) {
+    if (!leaving_ && reopen_with_) {
+      leaving_ = true;  // already on its way
+    } else if (!leaving_) {
       leaving_ = true;
       LogIfError("cannot leave the group",
                  rd_kafka_consumer_close_queue(client_.get(), consumer_queue_.get()));
@@ -314,107 +383,6 @@ bool KafkaConsumer::AnswerAll() {
   AnswerWaiters(std::exchange(committing_for_, {}), final_commit_);
   AnswerWaiters(std::exchange(waiting_, {}), final_commit_);
   return true;
-}
-
-void KafkaConsumer::OnFault(PartitionReader& reader, const PartitionReader::Fault& fault) {
-  if (fault.error != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET &&
-      fault.error != RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
-    return OnClientError(fault.error);
-  }
-  if (reader.finding()) return;
-  reader.set_finding(true);
-  const std::uint64_t finding = ++last_finding_;
-  finding_.emplace(finding, Finding{reader.topic(), reader.partition(), fault.offset, {}});
-  FindPosition(finding);
-}
-
-void KafkaConsumer::FindPosition(std::uint64_t id) {
-  Finding& finding = finding_.at(id);
-  finding.retry_at = {};
-  const auto ask = [this, id](std::int64_t spec, absl::AnyInvocable<void(std::int64_t)> then) {
-    const Finding& wanted = finding_.at(id);
-    requests_->Offsets(
-        {{wanted.topic, wanted.partition, spec, {}}},
-        [this, id, then = std::move(then)](AdminRequests::Answer answer) mutable {
-          const auto found = finding_.find(id);
-          if (found == finding_.end()) return;
-          if (answer.error != RD_KAFKA_RESP_ERR_NO_ERROR || answer.partitions.size() != 1) {
-            found->second.retry_at = Now() + kFindAgainAfter;
-            return;
-          }
-          then(answer.partitions.front().offset);
-        });
-  };
-  ask(AdminRequests::kBeginning, [this, id, ask](std::int64_t begin) {
-    ask(AdminRequests::kEnd, [this, id, begin](std::int64_t end) { OnLogBounds(id, begin, end); });
-  });
-}
-
-void KafkaConsumer::OnLogBounds(std::uint64_t id, std::int64_t begin, std::int64_t end) {
-  const Finding finding = finding_.at(id);
-  PartitionReader* const reader = ReaderOf(finding.topic, finding.partition);
-  if (reader == nullptr) {
-    finding_.erase(id);
-    return;
-  }
-  const bool expired = finding.lost < begin;
-  const bool truncated = finding.lost > end;
-  const std::int64_t position = expired || truncated ? begin : finding.lost;
-  if (!MoveTo(*reader, position)) {
-    finding_.at(id).retry_at = Now() + kFindAgainAfter;
-    return;
-  }
-  finding_.erase(id);
-  reader->set_finding(false);
-  if (!expired && !truncated) return;
-  Log(truncated ? LogLevel::kError : LogLevel::kWarning,
-      truncated ? "the log is shorter than the group's position: it was truncated; reading from "
-                  "its beginning"
-                : "retention overtook the group's position; reading from the log start",
-      {{"group", options_.group},
-       {"topic", finding.topic},
-       {"partition", finding.partition},
-       {"position", finding.lost},
-       {"log_start", begin},
-       {"log_end", end}});
-  if (expired) {
-    // What was delivered stays where it is; the rest is gone.
-    assignments_.SkipTo(reader->assignment(), begin);
-    MutexLock lock(mu_);
-    ++counters_.lost_to_retention;
-    return;
-  }
-  // Offsets begin anew, so nothing that was delivered may be mistaken for what comes now.
-  handler_.OnRevoked(reader->assignment(), true);
-  assignments_.Remove(reader->assignment());
-  reader->set_assignment(assignments_.Add(finding.topic, finding.partition, position));
-  handler_.OnAssigned(reader->assignment(), finding.topic, finding.partition);
-}
-
-// Not by seeking: after such an error librdkafka has stopped to fetch the partition, and a seek is
-// refused without a word. A member's whole assignment is made anew, each other partition where it
-// is; what was fetched ahead is fetched again.
-bool KafkaConsumer::MoveTo(const PartitionReader& reader, std::int64_t position) {
-  const KafkaPartitionList list = MakePartitionList();
-  rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
-  if (broadcast()) {
-    AddTo(list, reader.topic(), reader.partition(), position);
-    // Fails when it is tried again after the other half failed.
-    KafkaErrorHandle(rd_kafka_incremental_unassign(client_.get(), list.get()));
-    const KafkaErrorHandle failed(rd_kafka_incremental_assign(client_.get(), list.get()));
-    if (failed != nullptr) error = rd_kafka_error_code(failed.get());
-  } else {
-    for (const auto& one : readers_) {
-      one->Clear();
-      const std::int64_t next = assignments_.Next(one->assignment());
-      AddTo(list, one->topic(), one->partition(), one.get() == &reader ? position : next);
-    }
-    error = rd_kafka_assign(client_.get(), list.get());
-  }
-  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return true;
-  Log(LogLevel::kWarning, "cannot move to a position",
-      {{"group", options_.group}, {"error", rd_kafka_err2name(error)}});
-  return false;
 }
 
 }  // namespace sidebus

@@ -63,12 +63,10 @@ Reason ReasonOfKafka(rd_kafka_resp_err_t error) {
   }
 }
 
-absl::Status ErrorOfKafka(rd_kafka_resp_err_t error, std::string_view doing,
-                          std::string_view topic) {
+absl::Status ErrorOfKafka(rd_kafka_resp_err_t error, std::string_view doing) {
   const Reason reason = ReasonOfKafka(error);
-  const std::string where = topic.empty() ? std::string() : fmt::format(" topic \"{}\"", topic);
-  return MakeError(reason, fmt::format("{}{}: {} ({})", doing, where, AdviceFor(reason),
-                                       rd_kafka_err2name(error)));
+  return MakeError(reason,
+                   fmt::format("{}: {} ({})", doing, AdviceFor(reason), rd_kafka_err2name(error)));
 }
 
 bool SaysTopicIsMissing(rd_kafka_resp_err_t error) {
@@ -86,7 +84,7 @@ DeliveryReport ReportOf(rd_kafka_msg_status_t status, rd_kafka_resp_err_t error,
       return report;
     case RD_KAFKA_MSG_STATUS_NOT_PERSISTED:
       report.outcome = DeliveryReport::Outcome::kNotWritten;
-      report.error = ErrorOfKafka(error, "publish", "");
+      report.error = ErrorOfKafka(error, "publish");
       return report;
     case RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED:
       break;

@@ -14,17 +14,16 @@ namespace sidebus {
 // surely not done. Transport, time-outs and everything that passes by itself: kBrokerDown.
 Reason ReasonOfKafka(rd_kafka_resp_err_t error);
 
-// MakeError(ReasonOfKafka(error)) with a message that names what was done and, unless empty, the
-// topic. Never broker addresses, so never librdkafka's own text of the moment.
-absl::Status ErrorOfKafka(rd_kafka_resp_err_t error, std::string_view doing,
-                          std::string_view topic);
+// MakeError(ReasonOfKafka(error)) with a message that names what was done. Never broker addresses, so
+// never librdkafka's own text of the moment; and no topic: here only full names are known, and the
+// API says them without prefix.
+absl::Status ErrorOfKafka(rd_kafka_resp_err_t error, std::string_view doing);
 
 // Whether the error says that a topic or partition does not exist (any more).
 bool SaysTopicIsMissing(rd_kafka_resp_err_t error);
 
 // What became of a record. The status alone decides the outcome: a record that is in the log is
 // written, whatever `error` says, and one that a broker was given and did not answer is unknown.
-// The error names no topic: here only full names are known, and the API says them without prefix.
 DeliveryReport ReportOf(rd_kafka_msg_status_t status, rd_kafka_resp_err_t error,
                         std::int32_t partition, std::int64_t offset);
 

@@ -40,9 +40,12 @@ inline KafkaPartitionList MakePartitionList() {
   return KafkaPartitionList(rd_kafka_topic_partition_list_new(0));
 }
 
-inline void AddTo(const KafkaPartitionList& list, const std::string& topic, std::int32_t partition,
-                  std::int64_t offset) {
-  rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition)->offset = offset;
+inline rd_kafka_topic_partition_t& AddTo(const KafkaPartitionList& list, const std::string& topic,
+                                         std::int32_t partition, std::int64_t offset) {
+  rd_kafka_topic_partition_t* const entry =
+      rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), partition);
+  entry->offset = offset;
+  return *entry;
 }
 
 }  // namespace sidebus

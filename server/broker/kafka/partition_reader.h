@@ -48,6 +48,10 @@ class PartitionReader {
   void set_finding(bool finding) { finding_ = finding; }
   bool finding() const { return finding_; }
 
+  // While its sparse acks hardly fit beside the committed position, nothing is read.
+  void set_crowded(bool crowded) { crowded_ = crowded; }
+  bool crowded() const { return crowded_; }
+
   // Records as far as `room` goes and some are there; then `fault`, if the next thing is one.
   std::vector<ConsumedRecord> Read(const Room& room, std::optional<Fault>& fault);
 
@@ -61,6 +65,7 @@ class PartitionReader {
   std::int32_t partition_;
   AssignmentId assignment_;
   bool finding_ = false;
+  bool crowded_ = false;
   KafkaQueue queue_;
   std::deque<KafkaMessage> ahead_;
 };

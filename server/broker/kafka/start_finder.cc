@@ -37,18 +37,21 @@ void StartFinder::Pin(std::vector<std::string> topics, ThenPinned then) {
 }
 
 void StartFinder::Describe() {
-  requests_.Describe(
-      pin_.topics, On(Job::kPin, &StartFinder::Describe, [this](Answer answer) {
-        if (answer.topics.empty() && !answer.partitions.empty()) {
-          return FinishPin(ErrorOfKafka(answer.partitions.front().error, "subscribe to",
-                                        answer.partitions.front().topic));
-        }
-        pin_.existing = std::move(answer.topics);
-        if (group_.empty() || pin_.existing.empty()) {
-          return FinishPin(absl::OkStatus());
-        }
-        ReadGroup();
-      }));
+  requests_.Describe(pin_.topics, On(Job::kPin, &StartFinder::Describe, [this](Answer answer) {
+                       if (answer.topics.empty() && !answer.partitions.empty()) {
+                         const PartitionOffset& denied = answer.partitions.front();
+                         Log(LogLevel::kError, "a group may not read a topic",
+                             {{"group", group_},
+                              {"topic", denied.topic},
+                              {"error", rd_kafka_err2name(denied.error)}});
+                         return FinishPin(ErrorOfKafka(denied.error, "subscribe"));
+                       }
+                       pin_.existing = std::move(answer.topics);
+                       if (group_.empty() || pin_.existing.empty()) {
+                         return FinishPin(absl::OkStatus());
+                       }
+                       ReadGroup();
+                     }));
 }
 
 void StartFinder::ReadGroup() {
@@ -88,7 +91,7 @@ void StartFinder::WriteGroup(Partitions positions) {
     if (id != pin_.id) return;
     if (answer.error == RD_KAFKA_RESP_ERR_NO_ERROR) return FinishPin(absl::OkStatus());
     if (IsFinal(answer.error)) {
-      return Fail(Job::kPin, ErrorOfKafka(answer.error, "set the positions of the group", ""));
+      return Fail(Job::kPin, ErrorOfKafka(answer.error, "set the positions of the group"));
     }
     pin_.refused = SaysGroupHasMembers(answer.error);
     if (pin_.refused) return ReadGroup();
@@ -154,8 +157,7 @@ void StartFinder::CommitOpen(const Partitions& open) {
     if (id != locate_.id) return;
     if (answer.error == RD_KAFKA_RESP_ERR_NO_ERROR) return FinishLocate(absl::OkStatus());
     if (IsFinal(answer.error)) {
-      return Fail(Job::kLocate,
-                  ErrorOfKafka(answer.error, "commit the positions of the group", ""));
+      return Fail(Job::kLocate, ErrorOfKafka(answer.error, "commit the positions of the group"));
     }
     Again(Job::kLocate, [this, open] { CommitOpen(open); });
   });
@@ -200,7 +202,7 @@ void StartFinder::Resolve(Job job, Partitions wanted, absl::AnyInvocable<void(Pa
   requests_.Offsets(wanted, [this, job, id, wanted, then = std::move(then)](Answer answer) mutable {
     if (id != IdOf(job)) return;
     if (IsFinal(answer.error)) {
-      return Fail(job, ErrorOfKafka(answer.error, "read the offsets of the topics", ""));
+      return Fail(job, ErrorOfKafka(answer.error, "read the offsets of the topics"));
     }
     if (answer.error != RD_KAFKA_RESP_ERR_NO_ERROR) {
       // A topic may be gone.
@@ -237,7 +239,7 @@ AdminRequests::Then StartFinder::On(Job job, void (StartFinder::*again)(),
     if (id != IdOf(job)) return;
     if (answer.error == RD_KAFKA_RESP_ERR_NO_ERROR) return good(std::move(answer));
     if (IsFinal(answer.error)) {
-      return Fail(job, ErrorOfKafka(answer.error, "read the positions of the group", ""));
+      return Fail(job, ErrorOfKafka(answer.error, "read the positions of the group"));
     }
     Again(job, [this, again] { (this->*again)(); });
   };

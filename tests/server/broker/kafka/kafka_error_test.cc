@@ -10,6 +10,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 using Outcome = DeliveryReport::Outcome;
 
@@ -54,12 +55,12 @@ INSTANTIATE_TEST_SUITE_P(
         ReasonCase{RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR, Reason::kBrokerDown}),
     [](const auto& test) { return std::string(rd_kafka_err2name(test.param.error)); });
 
-TEST(KafkaErrorTest, NamesWhatWasDoneTheTopicAndTheError) {
+TEST(KafkaErrorTest, NamesWhatWasDoneAndTheError) {
   const absl::Status error =
-      ErrorOfKafka(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, "subscribe to", "orders");
+      ErrorOfKafka(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, "subscribe");
 
   EXPECT_EQ(ReasonOf(error), Reason::kBrokerDenied);
-  EXPECT_THAT(std::string(error.message()), HasSubstr("subscribe to topic \"orders\""));
+  EXPECT_THAT(std::string(error.message()), StartsWith("subscribe: "));
   EXPECT_THAT(std::string(error.message()), HasSubstr("TOPIC_AUTHORIZATION_FAILED"));
 }
 
