@@ -37,6 +37,8 @@ SubscribeOptions SubscribeOptionsOf(const Config& config) {
   options.retry.max_backoff = config.subscribe.max_backoff;
   options.max_delay = config.subscribe.max_delay;
   options.linger = config.subscribe.linger;
+  options.max_interruptions = config.subscribe.max_interruptions;
+  options.revoke_grace = config.subscribe.revoke_grace;
   options.max_streams = config.limits.max_streams;
   options.max_subscriptions = config.limits.max_subscriptions;
   options.max_broadcast_streams = config.limits.max_broadcast_streams;
@@ -57,6 +59,7 @@ RpcServerOptions RpcServerOptionsOf(const Config& config) {
   options.description.max_window = WindowOf(config.subscribe.max_window);
   options.description.min_lease = config.subscribe.min_lease;
   options.description.max_lease = config.subscribe.max_lease;
+  options.transport_memory = config.limits.memory / 10 * 4;
   options.publish_streams.max_streams = config.limits.max_streams;
   options.publish_streams.events_in_flight = config.publish.stream_in_flight.events;
   options.publish_streams.bytes_in_flight = config.publish.stream_in_flight.bytes;

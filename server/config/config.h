@@ -64,6 +64,8 @@ struct SubscribeConfig {
   WindowConfig window{100, 4 * kMiB};
   WindowConfig max_window{1000, 16 * kMiB};
   Duration linger = std::chrono::seconds(10);
+  std::uint32_t max_interruptions = 10;
+  Duration revoke_grace = std::chrono::seconds(2);
 
   friend bool operator==(const SubscribeConfig&, const SubscribeConfig&) = default;
 };

@@ -41,6 +41,13 @@ GroupMetrics SubscribeMetrics::ForGroup(const std::string& group_label) {
       gauge("sidebus_oldest_unsettled_age_seconds", "Age of the oldest unsettled event.");
   result.paused_lane_share = metrics_.AddGauge(kPaused, kPausedHelp, with("reason", "lane_share"));
   result.paused_memory = metrics_.AddGauge(kPaused, kPausedHelp, with("reason", "memory"));
+  result.paused_ack_metadata =
+      metrics_.AddGauge(kPaused, kPausedHelp, with("reason", "ack_metadata"));
+  result.sparse_ack_use = gauge("sidebus_sparse_ack_bytes_ratio",
+                                "Share of the commit metadata that sparse acks take, of the "
+                                "fullest partition.");
+  result.sparse_acks_truncated = metrics_.AddCounter(
+      "sidebus_sparse_acks_truncated_total", "Commits whose sparse acks did not all fit.", group);
   result.last_commit =
       gauge("sidebus_last_commit_timestamp_seconds", "Time of the last successful commit.");
   result.interruptions = metrics_.AddCounter("sidebus_interruptions_total",

@@ -46,6 +46,8 @@ struct GroupMetrics {
   Gauge oldest_unsettled;
   Gauge paused_lane_share;
   Gauge paused_memory;
+  Gauge paused_ack_metadata;
+  Gauge sparse_ack_use;
   Gauge last_commit;
   Counter interruptions;
   Counter assigned;
@@ -54,6 +56,7 @@ struct GroupMetrics {
   Counter commits_ok;
   Counter commits_failed;
   Counter lost_to_retention;
+  Counter sparse_acks_truncated;
 };
 
 // The metrics of the subscribe path. Every method looks series up (locks, allocates): called when a

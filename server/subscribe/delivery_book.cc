@@ -11,8 +11,21 @@ namespace {
 constexpr std::uint32_t kMinShareEvents = 64;
 constexpr std::uint64_t kMinShareBytes = 64 << 10;
 
-// What a buffered record costs beyond its bytes.
+// What a buffered record costs beyond its bytes, and each of its headers and extensions (as map
+// node or string objects; short ones are counted twice).
 constexpr std::uint64_t kRecordOverhead = sizeof(BufferedRecord) + sizeof(Event) + 64;
+constexpr std::uint64_t kAttributeOverhead = 2 * sizeof(std::string) + 64;
+
+// A stream's transport was given it: its holder may know of it.
+bool IsGiven(const BufferedRecord& record) {
+  return record.state == RecordState::kHeld && record.place != &record.holder->queued;
+}
+
+std::uint64_t CostOf(const DecodedRecord& record) {
+  const std::size_t attributes =
+      record.event == nullptr ? 0 : record.event->headers.size() + record.event->extensions.size();
+  return record.bytes + kRecordOverhead + attributes * kAttributeOverhead;
+}
 
 // Other subscriptions give memory back without telling us.
 constexpr Duration kMemoryRetry = std::chrono::milliseconds(100);
@@ -42,7 +55,7 @@ void DeliveryBook::Attach(StreamState& stream, SteadyTime now) {
 
 void DeliveryBook::Detach(StreamState& stream, bool interrupted, SteadyTime now) {
   ReturnQueued(stream);
-  ReturnHeld(stream, interrupted);
+  ReturnHeld(stream, interrupted, now);
   for (const auto& [id, record] : stream.deliveries) record->holder = nullptr;
   stream.deliveries.clear();
   topics_.Detach(stream, stream.start.topics, now + settings_.linger);
@@ -60,8 +73,9 @@ PartitionBuffer& DeliveryBook::Assign(AssignmentId assignment, const std::string
                                       std::int32_t partition) {
   auto& buffer = partitions_[assignment];
   SIDEBUS_CHECK(buffer == nullptr);
-  buffer = std::make_unique<PartitionBuffer>(assignment, topics_.Find(full_topic), partition,
-                                             settings_.ordering);
+  TopicQueues& topic = topics_.Find(full_topic);
+  ++topic.partitions;
+  buffer = std::make_unique<PartitionBuffer>(assignment, topic, partition, settings_.ordering);
   return *buffer;
 }
 
@@ -70,21 +84,51 @@ PartitionBuffer* DeliveryBook::Find(AssignmentId assignment) {
   return known == partitions_.end() ? nullptr : known->second.get();
 }
 
+void DeliveryBook::BeginRevoke(AssignmentId assignment, Duration grace) {
+  PartitionBuffer* const partition = Find(assignment);
+  if (partition == nullptr || std::exchange(partition->revoking, true)) return;
+  std::vector<BufferedRecord*> records;
+  for (auto* record = partition->records.front(); record != nullptr;
+       record = decltype(partition->records)::Next(*record)) {
+    records.push_back(record);
+  }
+  for (BufferedRecord* record : records) {
+    if (!IsGiven(*record)) {
+      Drop(*record);
+      continue;
+    }
+    record->holder->revoking.push_back(record->delivery_id);
+    record->holder->revoke_grace = grace;
+    Touch(*record->holder);
+  }
+}
+
+std::size_t DeliveryBook::HeldOf(AssignmentId assignment) {
+  const PartitionBuffer* const partition = Find(assignment);
+  return partition == nullptr ? 0 : partition->records.size();
+}
+
+// Forgets a record that is not settled: its partition goes, and who reads it next gets it.
+void DeliveryBook::Drop(BufferedRecord& record) {
+  LeaveState(record);
+  ForgetHolder(record);
+  record.partition->lanes.Forget(record);
+  Forget(record);
+}
+
 void DeliveryBook::Revoke(AssignmentId assignment, SteadyTime now) {
   PartitionBuffer* const partition = Find(assignment);
   if (partition == nullptr) return;
   while (!partition->records.empty()) {
     BufferedRecord& record = *partition->records.front();
-    if (record.state == RecordState::kHeld && record.place != &record.holder->queued) {
+    if (IsGiven(record)) {
       record.holder->dead.Add(record.delivery_id, DeadIds::Why::kRevoked, now);
       record.holder->revoked.push_back(record.delivery_id);
       record.type->metrics.returned_revoked.Increment();
     }
-    LeaveState(record);
-    ForgetHolder(record);
-    partition->lanes.Forget(record);
-    Forget(record);
+    Drop(record);
   }
+  --partition->topic.partitions;
   partitions_.erase(assignment);
 }
 
@@ -93,6 +137,8 @@ void DeliveryBook::RevokeAll(SteadyTime now) {
 }
 
 Room DeliveryBook::RoomFor(PartitionBuffer& partition, SteadyTime now) {
+  partition.paused = Paused::kRevoke;
+  if (partition.revoking) return {};
   partition.paused = Paused::kNoStream;
   if (streams_.empty()) return {};
   partition.paused = Paused::kShare;
@@ -121,7 +167,7 @@ void DeliveryBook::Add(PartitionBuffer& partition, std::vector<DecodedRecord> re
 void DeliveryBook::AddOne(PartitionBuffer& partition, DecodedRecord decoded, SteadyTime now) {
   TypeQueue* const type =
       decoded.event == nullptr ? nullptr : &topics_.Find(partition.topic, decoded.event->type);
-  if (type == nullptr) partition.topic.undecodable.Increment();
+  if (type == nullptr) topics_.CountUndecodable(partition.topic);
   if (type != nullptr && !Wanted(*type, now)) {
     Unwanted(*type, partition.topic);
     decisions_.settled.push_back(decoded.tag);
@@ -137,9 +183,9 @@ void DeliveryBook::AddOne(PartitionBuffer& partition, DecodedRecord decoded, Ste
   record.offset = decoded.offset;
   record.broker_time = decoded.broker_time;
   record.number = ++last_number_;
+  record.cost = CostOf(decoded);
   record.event = std::move(decoded.event);
   record.bytes = decoded.bytes;
-  record.cost = decoded.bytes + kRecordOverhead;
   record.partition = &partition;
   record.type = type;
   record.buffered_at = now;
@@ -170,7 +216,7 @@ void DeliveryBook::Unwanted(TypeQueue& queue, const TopicQueues& topic) {
   for (const auto& [type, known] : topic.types) {
     if (known.get() == &queue) name = type;
   }
-  Log(LogLevel::kInfo, "no stream of the group names this event type: its events are settled",
+  Log(LogLevel::kWarning, "no stream of the group names this event type: its events are settled",
       {{"group", settings_.group}, {"topic", *topic.topic}, {"event_type", name}});
 }
 
@@ -235,7 +281,7 @@ void DeliveryBook::LeaveState(BufferedRecord& record) {
 }
 
 void DeliveryBook::ReturnRoom(PartitionBuffer& partition) {
-  if (partition.paused == Paused::kNo || partition.paused == Paused::kNoStream) return;
+  if (partition.paused != Paused::kShare && partition.paused != Paused::kMemory) return;
   if (partition.paused == Paused::kShare && !HasShareAgain(partition)) return;
   partition.paused = Paused::kNo;
   decisions_.room_returned.push_back(partition.assignment);
@@ -306,6 +352,7 @@ void DeliveryBook::SettleUnwanted(SteadyTime now) {
       BecameFirst(TakeOut(record), now);
     }
   });
+  topics_.Prune(now);
 }
 
 std::optional<SteadyTime> DeliveryBook::NextDue(SteadyTime now) const {

@@ -35,8 +35,10 @@ struct DecodedRecord {
 //                                     lease over        reject   skip      over     gone
 //  ready          held      settled*  -                 -        -         -        -       gone
 //  held           -         settled   waiting; without  halted   settled   -        ready,  gone,
-//                                     attempts left                                 front   told
-//                                     halted, settled
+//                                     attempts left                                 front;  told
+//                                     halted, settled                               or as
+//                                                                                   without
+//                                                                                   attempts
 //  waiting        -         settled*  -                 halted*  settled*  ready    -       gone
 //  halted         -         settled*  -                 -        settled*  -        -       gone
 // clang-format on
@@ -44,6 +46,13 @@ struct DecodedRecord {
 //   *  by the last holder, as long as the record was not handed out again. "-": nothing changes;
 //      a stream that settled such an id is told (LEASE_EXPIRED, DELIVERY_REVOKED,
 //      DELIVERY_UNKNOWN). Held but not taken yet by the stream's transport: the id is unknown.
+//
+// A stream that vanishes interrupts what it held. After some interruptions a record is delivered
+// alone, with nothing else held by that stream, so that one that makes applications crash is told
+// from its neighbours; after `max_interruptions` it is exhausted.
+//
+// A partition that is being given up (BeginRevoke) has only what streams were given and hold: it may
+// be settled; whatever else would become of it, it is gone.
 //
 // Invariants: of a lane only the first record is ever handed out; a record is settled only by its
 // last holder, by the exhausted policy, or because no stream wants its type; settled and revoked
@@ -60,6 +69,7 @@ class DeliveryBook {
     Ordering ordering = Ordering::kByKey;
     Duration max_delay{};
     Duration linger{};
+    std::uint32_t max_interruptions = 10;
     std::uint64_t seed = 0;
   };
 
@@ -84,6 +94,9 @@ class DeliveryBook {
 
   PartitionBuffer& Assign(AssignmentId assignment, const std::string& full_topic,
                           std::int32_t partition);
+  // Forgets what nobody holds; holders are told that they have `grace` to settle the rest.
+  void BeginRevoke(AssignmentId assignment, Duration grace);
+  std::size_t HeldOf(AssignmentId assignment);
   void Revoke(AssignmentId assignment, SteadyTime now);
   void RevokeAll(SteadyTime now);
   PartitionBuffer* Find(AssignmentId assignment);  // null: not assigned
@@ -100,7 +113,7 @@ class DeliveryBook {
                              SteadyTime now, SystemTime wall_now);
   void Written(StreamState& stream, SteadyTime now);
   // Held deliveries go back; a stream that was not given them yet cannot have been interrupted.
-  void ReturnHeld(StreamState& stream, bool interrupted);
+  void ReturnHeld(StreamState& stream, bool interrupted, SteadyTime now);
   void ReturnQueued(StreamState& stream);
 
   // Leases, backoffs, wishes of streams that left.
@@ -132,13 +145,16 @@ class DeliveryBook {
   void Hand(BufferedRecord& record, StreamState& stream);
   void Release(BufferedRecord& record);
   void ForgetHolder(BufferedRecord& record);
-  void Return(BufferedRecord& record, bool interrupted);
+  void Return(BufferedRecord& record);
+  void Interrupt(BufferedRecord& record, SteadyTime now);
+  void Exhaust(BufferedRecord& record, std::string_view what, std::string_view why, SteadyTime now);
   void Fail(BufferedRecord& record, bool counted, std::optional<Duration> delay,
             std::string_view why, SteadyTime now);
   void Halt(BufferedRecord& record, std::string_view what, std::string_view detail);
   void LeaveState(BufferedRecord& record);
   void SettleRecord(BufferedRecord& record, Counter& result, SteadyTime now);
   BufferedRecord* TakeOut(BufferedRecord& record);
+  void Drop(BufferedRecord& record);
   void Forget(BufferedRecord& record);
   void NoteDue(SteadyTime when);
   void ReturnRoom(PartitionBuffer& partition);

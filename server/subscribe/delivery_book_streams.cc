@@ -16,8 +16,13 @@ double Seconds(Duration duration) {
   return std::max(0.0, std::chrono::duration<double>(duration).count());
 }
 
-bool HasByteRoom(const StreamState& stream, const BufferedRecord& record) {
-  return stream.held == 0 || (record.bytes <= stream.window.bytes &&
+// From so many interruptions on a record is held alone.
+constexpr std::uint32_t kAloneFrom = 3;
+
+bool WantsToBeAlone(const BufferedRecord& record) { return record.interruptions >= kAloneFrom; }
+
+bool Fits(const StreamState& stream, const BufferedRecord& record) {
+  return stream.held == 0 || (!WantsToBeAlone(record) && record.bytes <= stream.window.bytes &&
                               stream.held_bytes <= stream.window.bytes - record.bytes);
 }
 
@@ -41,8 +46,8 @@ void DeliveryBook::Dispatch() {
       ++turn_;
       continue;
     }
-    if (!HasByteRoom(*stream, *queue.ready.front())) {
-      // Kept free until the large event fits, or small ones would pass it for ever.
+    if (!Fits(*stream, *queue.ready.front())) {
+      // Kept free until the event fits, or small ones would pass it for ever.
       stream->saving = round_;
       if (!starved.has_value()) starved = turn_;
       continue;
@@ -60,9 +65,10 @@ StreamState* DeliveryBook::MostRoom(const TypeQueue& queue, const BufferedRecord
   bool best_fits = false;
   for (StreamState* stream : queue.streams) {
     if (stream->phase != StreamState::Phase::kOpen || stream->saving == round_) continue;
-    if (stream->held >= stream->window.events || (stream->suspect && stream->held > 0)) continue;
+    if (stream->held >= stream->window.events) continue;
+    if ((stream->suspect || stream->alone) && stream->held > 0) continue;
     const std::uint32_t room = stream->window.events - stream->held;
-    const bool fits = HasByteRoom(*stream, record);
+    const bool fits = Fits(*stream, record);
     if (best == nullptr || fits > best_fits || (fits == best_fits && room > most)) {
       best = stream;
       most = room;
@@ -80,6 +86,7 @@ void DeliveryBook::Hand(BufferedRecord& record, StreamState& stream) {
   stream.deliveries.emplace(record.delivery_id, &record);
   ++stream.held;
   stream.held_bytes += record.bytes;
+  stream.alone = WantsToBeAlone(record);
   MoveToBack(record, stream.queued);
   Touch(stream);
 }
@@ -158,6 +165,10 @@ void DeliveryBook::Settle(StreamState& stream, const Nack& nack, SteadyTime now)
   if (nack.action == Nack::Action::kSkip) {
     stream.dead.Forget(nack.delivery_id);
     SettleRecord(record, metrics.settled_skip, now);
+  } else if (record.partition->revoking) {
+    if (retry) metrics.returned_nack.Increment();
+    stream.dead.Forget(nack.delivery_id);
+    Drop(record);
   } else if (retry) {
     metrics.returned_nack.Increment();
     std::optional<Duration> delay = nack.delay;
@@ -188,13 +199,10 @@ void DeliveryBook::Refuse(StreamState& stream, std::uint64_t id, SteadyTime now)
 
 void DeliveryBook::Fail(BufferedRecord& record, bool counted, std::optional<Duration> delay,
                         std::string_view why, SteadyTime now) {
+  if (record.partition->revoking) return Drop(record);
   const RetryPolicy& policy = record.holder->start.retry;
   if (counted && record.attempt >= policy.max_attempts) {
-    if (policy.on_exhausted == Exhausted::kSkip) {
-      return SettleRecord(record, record.type->metrics.settled_exhausted, now);
-    }
-    LeaveState(record);
-    return Halt(record, "an event used up its attempts and holds back its key", why);
+    return Exhaust(record, "an event used up its attempts and holds back its key", why, now);
   }
   LeaveState(record);
   record.state = RecordState::kWaiting;
@@ -203,6 +211,15 @@ void DeliveryBook::Fail(BufferedRecord& record, bool counted, std::optional<Dura
   ++held_back_;
   backoffs_.insert({record.due, record.number, &record});
   NoteDue(record.due);
+}
+
+void DeliveryBook::Exhaust(BufferedRecord& record, std::string_view what, std::string_view why,
+                           SteadyTime now) {
+  if (record.holder->start.retry.on_exhausted == Exhausted::kSkip) {
+    return SettleRecord(record, record.type->metrics.settled_exhausted, now);
+  }
+  LeaveState(record);
+  Halt(record, what, why);
 }
 
 void DeliveryBook::Halt(BufferedRecord& record, std::string_view what, std::string_view detail) {
@@ -231,17 +248,24 @@ void DeliveryBook::ForgetHolder(BufferedRecord& record) {
   record.holder = nullptr;
 }
 
-void DeliveryBook::Return(BufferedRecord& record, bool interrupted) {
+void DeliveryBook::Return(BufferedRecord& record) {
+  if (record.partition->revoking) return Drop(record);
   if (record.place != &record.holder->queued) {
     record.type->metrics.returned_stream_gone.Increment();
-    if (interrupted) {
-      ++record.interruptions;
-      metrics_.interruptions.Increment();
-    }
   }
   Release(record);
   ForgetHolder(record);
   MakeReady(record, true);
+}
+
+// The holder vanished. What it was not given yet cannot have been the reason.
+void DeliveryBook::Interrupt(BufferedRecord& record, SteadyTime now) {
+  if (record.place == &record.holder->queued || record.partition->revoking) return Return(record);
+  metrics_.interruptions.Increment();
+  if (++record.interruptions < settings_.max_interruptions) return Return(record);
+  record.type->metrics.returned_stream_gone.Increment();
+  Exhaust(record, "the holders of an event vanished too often, and it holds back its key",
+          "interrupted", now);
 }
 
 void DeliveryBook::ReturnQueued(StreamState& stream) {
@@ -250,10 +274,10 @@ void DeliveryBook::ReturnQueued(StreamState& stream) {
   for (auto* record = stream.queued.front(); record != nullptr; record = PlaceList::Next(*record)) {
     queued.push_back(record);
   }
-  for (auto record = queued.rbegin(); record != queued.rend(); ++record) Return(**record, false);
+  for (auto record = queued.rbegin(); record != queued.rend(); ++record) Return(**record);
 }
 
-void DeliveryBook::ReturnHeld(StreamState& stream, bool interrupted) {
+void DeliveryBook::ReturnHeld(StreamState& stream, bool interrupted, SteadyTime now) {
   std::vector<BufferedRecord*> held;
   held.reserve(stream.held);
   for (const auto& [id, record] : stream.deliveries) {
@@ -261,7 +285,9 @@ void DeliveryBook::ReturnHeld(StreamState& stream, bool interrupted) {
   }
   std::sort(held.begin(), held.end(),
             [](const auto* a, const auto* b) { return a->number > b->number; });
-  for (BufferedRecord* record : held) Return(*record, interrupted);
+  for (BufferedRecord* record : held) {
+    interrupted ? Interrupt(*record, now) : Return(*record);
+  }
 }
 
 }  // namespace sidebus

@@ -15,6 +15,8 @@ void Add(SubscriptionFigures& sum, const SubscriptionFigures& figures) {
   sum.unsettled_bytes += figures.unsettled_bytes;
   sum.paused_lane_share += figures.paused_lane_share;
   sum.paused_memory += figures.paused_memory;
+  sum.paused_ack_metadata += figures.paused_ack_metadata;
+  sum.sparse_ack_use = std::max(sum.sparse_ack_use, figures.sparse_ack_use);
   sum.oldest_unsettled = std::max(sum.oldest_unsettled, figures.oldest_unsettled);
   sum.last_commit = std::max(sum.last_commit, figures.last_commit);
   for (const auto& [topic, stats] : figures.topics) {
@@ -43,6 +45,8 @@ void GroupGauges::Set(const std::vector<SubscriptionFigures>& subscriptions) {
     gauges.unsettled_bytes.Set(Number(sum.unsettled_bytes));
     gauges.paused_lane_share.Set(Number(sum.paused_lane_share));
     gauges.paused_memory.Set(Number(sum.paused_memory));
+    gauges.paused_ack_metadata.Set(Number(sum.paused_ack_metadata));
+    gauges.sparse_ack_use.Set(sum.sparse_ack_use);
     gauges.oldest_unsettled.Set(Seconds(sum.oldest_unsettled));
     if (sum.last_commit != SystemTime()) {
       gauges.last_commit.Set(Seconds(sum.last_commit.time_since_epoch()));

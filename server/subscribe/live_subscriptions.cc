@@ -162,38 +162,43 @@ class LiveSubscriptions::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   absl::StatusOr<std::shared_ptr<Subscription>> FindOrMake(const EffectiveStart& start) {
-    std::shared_ptr<Subscription> replaced;
     std::shared_ptr<Subscription> made;
-    {
-      MutexLock lock(mu_);
-      if (draining_) {
-        return MakeError(Reason::kDraining, "the gateway is going away: connect to another one");
-      }
-      const bool broadcast = start.group.empty();
-      if (!broadcast) {
-        const auto group = groups_.find(start.group);
-        if (group != groups_.end() && !group->second.back()->closing()) {
-          const std::shared_ptr<Subscription>& live = group->second.back();
-          if (live->ordering() == start.ordering) return live;
-          if (live->streams() > 0) {
-            return MakeError(Reason::kGroupConflict,
-                             "another stream of the group has another `ordering`: all streams of "
-                             "a group must agree",
-                             {{std::string(error_key::kField), "ordering"}});
-          }
-          replaced = live;
+    while (made == nullptr) {
+      std::shared_ptr<Subscription> other;  // of the group, with another ordering
+      {
+        MutexLock lock(mu_);
+        if (draining_) {
+          return MakeError(Reason::kDraining, "the gateway is going away: connect to another one");
+        }
+        other = Live(start.group);
+        if (other != nullptr && other->ordering() == start.ordering) return other;
+        if (other == nullptr) {
+          auto subscription = Make(start);
+          if (!subscription.ok()) return subscription.status();
+          made = *std::move(subscription);
+          (start.group.empty() ? broadcasts_ : groups_[start.group]).push_back(made);
         }
       }
-      auto subscription = Make(start);
-      if (!subscription.ok()) return subscription.status();
-      made = *std::move(subscription);
-      (broadcast ? broadcasts_ : groups_[start.group]).push_back(made);
+      // Only one that lingers makes room; whoever attached to it meanwhile was first.
+      if (other != nullptr && !other->CloseLingering()) {
+        return MakeError(Reason::kGroupConflict,
+                         "another stream of the group has another `ordering`: all streams of a "
+                         "group must agree",
+                         {{std::string(error_key::kField), "ordering"}});
+      }
     }
-    if (replaced != nullptr) replaced->CloseLingering();
     made->WhenClosed([weak = weak_from_this(), group = start.group, gone = made.get()](auto) {
       if (const auto self = weak.lock()) self->Closed(group, gone);
     });
     return made;
+  }
+
+  // The group's subscription that takes streams; null when there is none. Never for broadcast.
+  std::shared_ptr<Subscription> Live(const std::string& group) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    const auto live = group.empty() ? groups_.end() : groups_.find(group);
+    if (live == groups_.end() || live->second.back()->closing()) return nullptr;
+    return live->second.back();
   }
 
   absl::StatusOr<std::shared_ptr<Subscription>> Make(const EffectiveStart& start)

@@ -26,6 +26,8 @@ struct SubscribeOptions {
   RetryPolicy retry{5, std::chrono::milliseconds(500), std::chrono::seconds(30), Exhausted::kHalt};
   Duration max_delay = std::chrono::minutes(15);
   Duration linger = std::chrono::seconds(10);
+  std::uint32_t max_interruptions = 10;
+  Duration revoke_grace = std::chrono::seconds(2);
   Duration heartbeat = std::chrono::seconds(10);
   std::uint32_t max_streams = 256;
   std::uint32_t max_subscriptions = 32;

@@ -12,7 +12,7 @@ namespace sidebus {
 struct TopicQueues;
 
 // Why a partition was told that there is no room.
-enum class Paused : std::uint8_t { kNo, kShare, kMemory, kNoStream };
+enum class Paused : std::uint8_t { kNo, kShare, kMemory, kNoStream, kRevoke };
 
 // What is buffered of one assigned partition. Belongs to DeliveryBook.
 struct PartitionBuffer {
@@ -26,6 +26,7 @@ struct PartitionBuffer {
   IntrusiveList<BufferedRecord, &BufferedRecord::in_partition> records;  // in order of arrival
   std::uint64_t bytes = 0;                                               // cost of `records`
   Paused paused = Paused::kNo;
+  bool revoking = false;  // what is held may be settled, nothing is handed out
 };
 
 }  // namespace sidebus

@@ -1,6 +1,8 @@
 #include "server/subscribe/start_options.h"
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 
 #include "fmt/format.h"
 #include "server/base/error.h"
@@ -12,6 +14,8 @@ namespace {
 constexpr std::size_t kMaxGroupLength = 255;
 constexpr std::size_t kMaxMemberLength = 255;
 constexpr std::size_t kMaxTopicLength = 249;
+constexpr std::size_t kMaxNames = 1'000;  // topics, event types
+constexpr std::size_t kMaxPositions = 10'000;
 
 absl::Status StartInvalid(std::string_view field, std::string_view what) {
   return MakeError(Reason::kStartInvalid, fmt::format("`{}` {}", field, what),
@@ -38,12 +42,19 @@ absl::Status CheckName(std::string_view field, std::string_view name, std::size_
   return absl::OkStatus();
 }
 
+// In the order of their first appearance.
 std::vector<std::string> WithoutDuplicates(const std::vector<std::string>& names) {
   std::vector<std::string> result;
+  std::set<std::string_view> seen;
   for (const std::string& name : names) {
-    if (std::find(result.begin(), result.end(), name) == result.end()) result.push_back(name);
+    if (seen.insert(name).second) result.push_back(name);
   }
   return result;
+}
+
+absl::Status CheckCount(std::string_view field, std::size_t count, std::size_t most) {
+  if (count <= most) return absl::OkStatus();
+  return StartInvalid(field, fmt::format("has {} items, at most {} are allowed", count, most));
 }
 
 TopicInterest& InterestIn(std::vector<TopicInterest>& interests, const std::string& topic,
@@ -57,6 +68,10 @@ TopicInterest& InterestIn(std::vector<TopicInterest>& interests, const std::stri
 
 absl::StatusOr<std::vector<TopicInterest>> ResolveTopics(const SubscribeStart& start,
                                                          const Router& router) {
+  if (auto few = CheckCount("topics", start.topics.size(), kMaxNames); !few.ok()) return few;
+  if (auto few = CheckCount("event_types", start.event_types.size(), kMaxNames); !few.ok()) {
+    return few;
+  }
   std::vector<TopicInterest> result;
   const std::vector<std::string> topics = WithoutDuplicates(start.topics);
   for (const std::string& topic : topics) {
@@ -84,7 +99,7 @@ absl::StatusOr<std::vector<TopicInterest>> ResolveTopics(const SubscribeStart& s
     }
     bool any = false;
     for (std::size_t i = 0; i < topics.size(); ++i) {
-      InterestIn(result, topics[i], router).types.push_back(type);
+      result[i].types.push_back(type);
       if (routes->FindTopic(topics[i]) == nullptr) continue;
       any = true;
       routed[i] = true;
@@ -119,6 +134,9 @@ absl::StatusOr<StartPosition> ResolvePosition(const SubscribeStart& start, const
   if (result.at != At::kPositions) return result;
   if (!start.group.empty()) {
     return StartInvalid("start_from", "takes positions for broadcast only: seek the group instead");
+  }
+  if (auto few = CheckCount("start_from", result.positions.size(), kMaxPositions); !few.ok()) {
+    return few;
   }
   for (Position& position : result.positions) {
     const bool named = std::any_of(topics.begin(), topics.end(), [&](const TopicInterest& topic) {

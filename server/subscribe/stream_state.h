@@ -53,11 +53,14 @@ struct StreamState : std::enable_shared_from_this<StreamState> {
   std::uint32_t held = 0;
   std::uint64_t held_bytes = 0;
   bool suspect = false;      // a lease ran out: one delivery at a time until it reacts
+  bool alone = false;        // holds a record that is to be held alone
   std::uint64_t saving = 0;  // the round in which it was kept free for a large event
   DeadIds dead;
 
   // To send, with `queued`.
   bool started_sent = false;
+  std::vector<std::uint64_t> revoking;  // may still be settled, for `revoke_grace`
+  Duration revoke_grace{};
   std::vector<std::uint64_t> revoked;
   std::vector<SettleFailure> failures;
   std::optional<Heartbeat> heartbeat;
@@ -72,8 +75,8 @@ struct StreamState : std::enable_shared_from_this<StreamState> {
   const std::shared_ptr<SinkGate> gate;
 
   bool HasOutgoing() const {
-    return !end_taken && (!started_sent || !queued.empty() || !revoked.empty() ||
-                          !failures.empty() || heartbeat || draining || end);
+    return !end_taken && (!started_sent || !queued.empty() || !revoking.empty() ||
+                          !revoked.empty() || !failures.empty() || heartbeat || draining || end);
   }
 };
 

@@ -22,6 +22,7 @@ Subscription::Subscription(const SubscribeWorld& world, const EffectiveStart& fi
              .ordering = first.ordering,
              .max_delay = world.options.max_delay,
              .linger = world.options.linger,
+             .max_interruptions = world.options.max_interruptions,
              .seed = seed},
             world.router, world.metrics, world.budget),
       metrics_(world.metrics.ForGroup(group_label_)) {}
@@ -36,12 +37,14 @@ void Subscription::Begin() {
     state_ = State::kOpen;
     topics_ = book_.topics().Wanted(world_.clock.Now());
     // Under the lock, so that the handler's first call finds the consumer in its place.
-    auto consumer = world_.broker.MakeConsumer(ConsumerOptions{.group = first_.group,
-                                                               .topics = topics_,
-                                                               .start = first_.start,
-                                                               .member = first_.member,
-                                                               .buffer_bytes = reserved_},
-                                               *this);
+    auto consumer =
+        world_.broker.MakeConsumer(ConsumerOptions{.group = first_.group,
+                                                   .topics = topics_,
+                                                   .start = first_.start,
+                                                   .member = first_.member,
+                                                   .buffer_bytes = reserved_,
+                                                   .revoke_grace = world_.options.revoke_grace},
+                                   *this);
     if (consumer.ok()) {
       consumer_ = *std::move(consumer);
     } else {
@@ -140,6 +143,21 @@ void Subscription::OnRecords(AssignmentId assignment, std::vector<ConsumedRecord
     effects = Collect(Caller::kThread);
   }
   Run(std::move(effects));
+}
+
+void Subscription::OnRevoking(AssignmentId assignment, Duration grace) {
+  Effects effects;
+  {
+    MutexLock lock(mu_);
+    book_.BeginRevoke(assignment, grace);
+    effects = Collect(Caller::kThread);
+  }
+  Run(std::move(effects));
+}
+
+std::size_t Subscription::Held(AssignmentId assignment) {
+  MutexLock lock(mu_);
+  return book_.HeldOf(assignment);
 }
 
 void Subscription::OnRevoked(AssignmentId assignment, bool) {

@@ -24,6 +24,8 @@ struct SubscriptionFigures {
   std::uint64_t unsettled_bytes = 0;
   std::size_t paused_lane_share = 0;
   std::size_t paused_memory = 0;
+  std::size_t paused_ack_metadata = 0;
+  double sparse_ack_use = 0;
   Duration oldest_unsettled{};
   SystemTime last_commit{};
   std::map<std::string, ConsumerStats::Topic> topics;  // without prefix
@@ -86,8 +88,8 @@ class Subscription final : public ConsumerHandler,
   // LiveSubscriptions::Drain for this group.
   void Drain(Duration grace, const std::string& reason);
 
-  // Closes a subscription without streams.
-  void CloseLingering();
+  // Closes a subscription without streams. False: it has some, and stays.
+  bool CloseLingering();
 
   // Destroys the consumer as it is and forgets all records. Nothing calls out any more, and of the
   // world only the clock is still used. Not on the consumer's thread.
@@ -101,6 +103,8 @@ class Subscription final : public ConsumerHandler,
                   std::int32_t partition) override;
   Room RoomFor(AssignmentId assignment) override;
   void OnRecords(AssignmentId assignment, std::vector<ConsumedRecord> records) override;
+  void OnRevoking(AssignmentId assignment, Duration grace) override;
+  std::size_t Held(AssignmentId assignment) override;
   void OnRevoked(AssignmentId assignment, bool lost) override;
   void OnFailed(const absl::Status& why) override;
 

@@ -49,6 +49,9 @@ Outgoing Subscription::Take(StreamState& stream, std::uint32_t max_events,
       outgoing.started->topics.push_back(topic.topic);
     }
   }
+  if (!stream.revoking.empty()) {
+    outgoing.revoked.push_back(Revoked{std::exchange(stream.revoking, {}), stream.revoke_grace});
+  }
   if (!stream.revoked.empty()) {
     outgoing.revoked.push_back(Revoked{std::exchange(stream.revoked, {}), Duration(0)});
   }
@@ -84,7 +87,7 @@ void Subscription::HalfClosed(const std::shared_ptr<StreamState>& stream) {
     stream->phase = StreamState::Phase::kDraining;
     stream->client_ends = true;
     book_.ReturnQueued(*stream);
-    book_.ReturnHeld(*stream, false);
+    book_.ReturnHeld(*stream, false, world_.clock.Now());
     book_.Touch(*stream);
     book_.Dispatch();
     effects = Collect(Caller::kSubscriber);
@@ -193,14 +196,17 @@ void Subscription::CheckDrained(SteadyTime now) {
   StartClosing();
 }
 
-void Subscription::CloseLingering() {
+bool Subscription::CloseLingering() {
   Effects effects;
   {
     MutexLock lock(mu_);
-    if (streams_.empty()) StartClosing();
+    // One that nobody attached to yet is about to be.
+    if (!streams_.empty() || state_ == State::kNew) return false;
+    StartClosing();
     effects = Collect(Caller::kSubscriber);
   }
   Run(std::move(effects));
+  return true;
 }
 
 void Subscription::StartClosing() {
@@ -308,6 +314,7 @@ ConsumerStats Subscription::CountStats() {
   count(metrics_.commits_ok, stats.commits_ok, last_stats_.commits_ok);
   count(metrics_.commits_failed, stats.commits_failed, last_stats_.commits_failed);
   count(metrics_.lost_to_retention, stats.lost_to_retention, last_stats_.lost_to_retention);
+  count(metrics_.sparse_acks_truncated, stats.acks_left_out, last_stats_.acks_left_out);
   return stats;
 }
 
@@ -325,6 +332,8 @@ SubscriptionFigures Subscription::TakeFigures() {
   figures.oldest_unsettled = book_.OldestUnsettled(world_.clock.Now());
   const ConsumerStats stats = CountStats();
   figures.last_commit = stats.last_commit;
+  figures.paused_ack_metadata = stats.crowded;
+  figures.sparse_ack_use = stats.ack_metadata_use;
   for (const auto& [topic, of_topic] : stats.topics) {
     figures.topics.emplace(*book_.topics().Find(topic).topic, of_topic);
   }

@@ -49,9 +49,25 @@ TopicQueues& Topics::Find(const std::string& full_topic) {
     topic = std::make_unique<TopicQueues>();
     topic->full_topic = full_topic;
     topic->topic = std::make_shared<const std::string>(WithoutPrefix(full_topic));
-    topic->undecodable = metrics_.Undecodable(*topic->topic, "not_an_event");
   }
   return *topic;
+}
+
+void Topics::CountUndecodable(TopicQueues& topic) {
+  if (!topic.undecodable.has_value()) {
+    topic.undecodable = metrics_.Undecodable(*topic.topic, "not_an_event");
+  }
+  topic.undecodable->Increment();
+}
+
+void Topics::Prune(SteadyTime now) {
+  std::erase_if(topics_, [now](const auto& entry) {
+    const TopicQueues& topic = *entry.second;
+    const bool active = (topic.unknown != nullptr && topic.unknown->active) ||
+                        std::any_of(topic.types.begin(), topic.types.end(),
+                                    [](const auto& type) { return type.second->active; });
+    return topic.streams == 0 && topic.partitions == 0 && topic.wanted_until <= now && !active;
+  });
 }
 
 TypeQueue& Topics::Find(TopicQueues& topic, std::string_view type) {

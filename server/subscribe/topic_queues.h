@@ -36,13 +36,14 @@ struct TopicQueues {
   std::map<std::string, std::unique_ptr<TypeQueue>, std::less<>> types;
   absl::flat_hash_map<std::string_view, TypeQueue*, std::hash<std::string_view>> by_type;
   std::unique_ptr<TypeQueue> unknown;
-  Counter undecodable;
+  std::size_t partitions = 0;          // of this topic that are assigned
+  std::optional<Counter> undecodable;  // made by the first one
 };
 
 // Which stream of a group wants what: topics, event types, and who named them until when.
 //
-// Queues are never taken back while the subscription lives; their number is bounded by the producer
-// config and the topics that streams named.
+// Clients choose topics freely, so one that nobody names and nothing is read of is forgotten (Prune),
+// and a name alone makes no metric.
 //
 // Thread safety: none.
 class Topics {
@@ -57,6 +58,13 @@ class Topics {
 
   // The queues of a topic; they are made for one that no stream named.
   TopicQueues& Find(const std::string& full_topic);
+
+  // A record of the topic is no event.
+  void CountUndecodable(TopicQueues& topic);
+
+  // Forgets topics that nobody wants any more, of which nothing is assigned. What the queues'
+  // pointers are held for is the caller's business: none may be active.
+  void Prune(SteadyTime now);
 
   // The queue of a type. One hash look-up.
   TypeQueue& Find(TopicQueues& topic, std::string_view type);

@@ -240,8 +240,6 @@ INSTANTIATE_TEST_SUITE_P(
         Later("GroupProtocol", "subscribe: {group_protocol: auto}", "subscribe.group_protocol"),
         Later("Assignor", "subscribe: {assignor: cooperative-sticky}", "subscribe.assignor"),
         Later("StaticMember", "subscribe: {static_member: a}", "subscribe.static_member"),
-        Later("Interruptions", "subscribe: {max_interruptions: 3}", "subscribe.max_interruptions"),
-        Later("RevokeGrace", "subscribe: {revoke_grace: 2s}", "subscribe.revoke_grace"),
         Later("Undecodable", "subscribe: {on_undecodable: skip}", "subscribe.on_undecodable"),
         Later("Truncated", "subscribe: {on_truncated: halt}", "subscribe.on_truncated")),
     NameOf);

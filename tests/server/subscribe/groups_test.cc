@@ -161,6 +161,37 @@ TEST_F(GroupsTest, ALingeringSubscriptionOfAnotherOrderingIsReplaced) {
   EXPECT_EQ(broker_.Members("g"), 1u);
 }
 
+TEST_F(GroupsTest, TopicsThatClientsMakeUpLeaveNothingBehind) {
+  const auto stays = OpenOrders();
+  for (int i = 0; i < 100; ++i) {
+    SubscribeStart start = StartOf("g", {});
+    start.topics = {"made-up-" + std::to_string(i)};
+    Open(start).reset();
+    Settle();
+  }
+  Advance(options_.linger);
+
+  EXPECT_THAT(registry_.Serialize(), testing::Not(testing::HasSubstr("made-up")));
+  Order("a");
+  Settle();
+  EXPECT_THAT(stays->TakeData(), ElementsAre("a"));
+}
+
+TEST_F(GroupsTest, TheManyHeadersOfARecordCountAgainstTheMemory) {
+  Event event;
+  event.id = "1";
+  event.type = "order";
+  event.source = "/test";
+  event.headers.assign(10'000, Header{"h", std::nullopt});
+  broker_.Append("t-orders", 0, EncodeCloudEvent(std::move(event), std::nullopt));
+  const std::uint64_t before = budget_.used();
+
+  const auto stream = OpenOrders();
+
+  ASSERT_THAT(stream->batch, testing::SizeIs(1));
+  EXPECT_GT(budget_.used() - before, 10'000 * sizeof(Header));
+}
+
 TEST_F(GroupsTest, RetryIsThatOfTheStreamThatHeldTheDelivery) {
   Order("a");
   SubscribeStart start = StartOf("g", {"order"});

@@ -156,6 +156,125 @@ TEST_F(SettlingTest, HeldByAStreamThatVanishedReturnsToTheFrontWithAnInterruptio
   EXPECT_EQ(second->batch[0].interruptions, 1u);
 }
 
+// Interruptions.
+
+class InterruptedTest : public SettlingTest {
+ protected:
+  // Streams that take all there is and vanish, one after the other.
+  void Crash(int times, const RetryPolicy& retry = {}) {
+    SubscribeStart start = StartOf("g", {"order"});
+    start.retry = retry;
+    for (int i = 0; i < times; ++i) {
+      Open(start).reset();
+      Settle();
+    }
+  }
+};
+
+TEST_F(InterruptedTest, FromThreeInterruptionsOnAnEventIsHeldAlone) {
+  Order("a");
+  Order("b");
+  Order("c");
+  Crash(2);
+  {
+    const auto both = OpenOrders();
+    EXPECT_THAT(both->TakeData(), ElementsAre("a", "b", "c"));
+  }
+  Settle();
+
+  const auto stream = OpenOrders();
+
+  EXPECT_THAT(stream->TakeData(), ElementsAre("a"));
+  EXPECT_EQ(stream->all.back().interruptions, 3u);
+  stream->Ack(1);
+  Settle();
+  EXPECT_THAT(stream->TakeData(), ElementsAre("b"));
+  stream->Ack(2);
+  Settle();
+  EXPECT_THAT(stream->TakeData(), ElementsAre("c"));
+}
+
+TEST_F(InterruptedTest, OnlyTheCulpritIsInterruptedFurther) {
+  Order("culprit");
+  Order("bystander");
+  Crash(3);
+
+  Crash(2);
+  const auto stream = OpenOrders();
+  ASSERT_THAT(stream->batch, SizeIs(1));
+  EXPECT_EQ(stream->batch[0].interruptions, 5u);
+  stream->Ack(1);
+  Settle();
+  ASSERT_THAT(stream->batch, SizeIs(2));
+  EXPECT_EQ(stream->batch[1].event->data, "bystander");
+  EXPECT_EQ(stream->batch[1].interruptions, 3u);
+}
+
+TEST_F(InterruptedTest, AnEventThatIsHeldAloneWaitsForItsStreamToBeFreeAndIsNotPassedForEver) {
+  Order("culprit");
+  Crash(3);
+  TestStream busy;
+  busy.reads = false;
+  SubscribeStart other = StartOf("g", {"invoice"});
+  other.window = Window{100, 1 << 20};
+  other.event_types = {"invoice", "order"};
+  Publish("t-orders", "invoice", "i1");
+  ASSERT_TRUE(TryOpen(busy, other).ok());
+  busy.Pump();
+  for (int i = 2; i < 6; ++i) Publish("t-orders", "invoice", "i" + std::to_string(i));
+  Settle();
+  for (std::size_t i = 0; i < 10; ++i) {
+    busy.Pump();
+    if (i < busy.all.size()) busy.Ack(busy.all[i].id);
+    Settle();
+  }
+
+  std::vector<std::string> got;
+  for (const Delivery& one : busy.all) got.push_back(*one.event->data);
+  EXPECT_THAT(got, testing::UnorderedElementsAre("culprit", "i1", "i2", "i3", "i4", "i5"));
+}
+
+TEST_F(InterruptedTest, TooManyInterruptionsExhaustAnEvent) {
+  options_.max_interruptions = 4;
+  Restart();
+  Order("a", "k");
+  Order("b", "k");
+
+  Crash(4);
+
+  const auto stream = OpenOrders();
+  ExpectHalted(*stream);
+}
+
+TEST_F(InterruptedTest, TooManyInterruptionsSkipAnEventWhenThePolicySaysSo) {
+  options_.max_interruptions = 4;
+  Restart();
+  Order("a", "k");
+  Order("b", "k");
+  RetryPolicy retry;
+  retry.on_exhausted = Exhausted::kSkip;
+
+  Crash(4, retry);
+
+  const auto stream = OpenOrders();
+  ExpectSettled(*stream);
+}
+
+TEST_F(InterruptedTest, AHalfCloseNeverExhausts) {
+  options_.max_interruptions = 1;
+  Restart();
+  Order("a", "k");
+  for (int i = 0; i < 3; ++i) {
+    const auto stream = OpenOrders();
+    stream->subscriber->HalfClosed();
+    Settle();
+  }
+
+  const auto stream = OpenOrders();
+  EXPECT_THAT(stream->TakeData(), ElementsAre("a"));
+  EXPECT_EQ(stream->all[0].interruptions, 0u);
+}
+
 TEST_F(SettlingTest, WhatAVanishedStreamWasNeverGivenIsNotInterrupted) {
   Order("a");
   TestStream first;

@@ -104,7 +104,6 @@ class SimStream final : public TestStream {
  public:
   std::uint64_t last_id = 0;
   std::size_t settled_up_to = 0;
-  bool leaving = false;
 };
 
 struct Gateway {
@@ -152,6 +151,7 @@ class Simulation {
     Gateway& gateway = gateways_[static_cast<std::size_t>(i)];
     SubscribeOptions options;
     options.jitter_seed = Pick(1'000'000);
+    options.revoke_grace = seconds(Pick(4));
     gateway.live.reset();
     gateway.budget = std::make_unique<MemoryBudget>(8 << 20);
     gateway.live = std::make_unique<LiveSubscriptions>(options, router_, broker_, *gateway.budget,
@@ -220,17 +220,9 @@ class Simulation {
       gateway.streams.erase(gateway.streams.begin() + static_cast<std::ptrdiff_t>(which));
     } else if (faults_ && OneIn(2)) {
       stream.subscriber->HalfClosed();
-    } else if (faults_ || OthersStay(gateway, stream)) {
-      stream.leaving = true;
+    } else {
       stream.Drain();
     }
-  }
-
-  // The last one that leaves gives up what was acked above the floor.
-  static bool OthersStay(const Gateway& gateway, const SimStream& stream) {
-    return std::any_of(gateway.streams.begin(), gateway.streams.end(), [&](const auto& other) {
-      return other.get() != &stream && !other->leaving;
-    });
   }
 
   void Fault(std::uint64_t which) {

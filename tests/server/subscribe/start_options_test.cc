@@ -218,5 +218,23 @@ INSTANTIATE_TEST_SUITE_P(
                  Reason::kStartInvalid, "field", "start_from"}),
     [](const auto& test) { return test.param.name; });
 
+TEST(StartOptionsTest, ManyNamesAreRefusedBeforeTheyAreLookedAt) {
+  SubscribeStart start = Orders();
+  for (int i = 0; i < 1'001; ++i) start.topics.push_back("topic-" + std::to_string(i));
+  const auto topics = CheckStart(start, SubscribeOptions(), *MakeRouter());
+  start = Orders();
+  start.event_types.assign(1'001, "order");
+  const auto types = CheckStart(start, SubscribeOptions(), *MakeRouter());
+  start = Orders();
+  start.group.clear();
+  start.start = StartPosition{.at = StartPosition::At::kPositions, .positions = {}};
+  start.start->positions.assign(10'001, Position{"orders", 0, 0});
+  const auto positions = CheckStart(start, SubscribeOptions(), *MakeRouter());
+
+  EXPECT_EQ(ReasonOf(topics.status()), Reason::kStartInvalid);
+  EXPECT_EQ(ReasonOf(types.status()), Reason::kStartInvalid);
+  EXPECT_EQ(ReasonOf(positions.status()), Reason::kStartInvalid);
+}
+
 }  // namespace
 }  // namespace sidebus

@@ -32,6 +32,10 @@ class TestStream : public StreamSink {
       if (out.empty()) return;
       if (out.started) started = out.started;
       for (Revoked& one : out.revoked) {
+        if (one.grace > Duration::zero()) {
+          revoking.push_back(std::move(one));
+          continue;
+        }
         revoked.insert(revoked.end(), one.delivery_ids.begin(), one.delivery_ids.end());
       }
       for (SettleFailure& one : out.failures) failures.push_back(std::move(one));
@@ -104,6 +108,7 @@ class TestStream : public StreamSink {
   std::optional<StartedInfo> started;
   std::vector<Delivery> batch;
   std::vector<Delivery> all;
+  std::vector<Revoked> revoking;
   std::vector<std::uint64_t> revoked;
   std::vector<SettleFailure> failures;
   std::vector<Heartbeat> heartbeats;
@@ -124,6 +129,7 @@ class SubscribeTest : public testing::Test {
         {"payment", {{"payments", "", true}}},
     };
     router_ = *Router::Make(config, "t");
+    options_.revoke_grace = Duration::zero();
     broker_.CreateTopic("t-orders", 1);
     broker_.CreateTopic("t-invoices", 1);
     broker_.CreateTopic("t-payments", 2);
