@@ -38,7 +38,7 @@ int main(int argc, char** argv) {
   app.footer(
       "Start here:\n"
       "  sidebus serve --broker embedded --producer-config producer.yaml\n"
-      "  sidebus publish order.created '{\"id\": \"42\"}'\n"
+      "  sidebus publish order.created '{\"order\": {\"id\": \"42\"}}'\n"
       "  sidebus subscribe order.created --group billing\n"
       "\n"
       "`sidebus VERB --help` explains each verb with an example.");

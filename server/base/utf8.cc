@@ -16,4 +16,10 @@ std::size_t Utf8Length(std::string_view text) {
   return length;
 }
 
+std::string_view CutUtf8(std::string_view text, std::size_t size) {
+  if (text.size() <= size) return text;
+  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
+  return text.substr(0, size);
+}
+
 }  // namespace sidebus

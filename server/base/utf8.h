@@ -9,4 +9,7 @@ namespace sidebus {
 // there is none (cut off, overlong, a surrogate, beyond U+10FFFF).
 std::size_t Utf8Length(std::string_view text);
 
+// The first `size` bytes of UTF-8 at most, cut between characters.
+std::string_view CutUtf8(std::string_view text, std::size_t size);
+
 }  // namespace sidebus

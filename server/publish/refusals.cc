@@ -2,15 +2,13 @@
 
 #include "fmt/format.h"
 #include "server/base/error.h"
+#include "server/base/utf8.h"
 
 namespace sidebus {
 namespace {
 
 // Anybody may ask for any topic: what is no topic name is not repeated at length.
-std::string Shortened(const std::string& name) {
-  constexpr std::size_t kMaxBytes = 249;
-  return name.size() <= kMaxBytes ? name : name.substr(0, kMaxBytes);
-}
+std::string Shortened(const std::string& name) { return std::string(CutUtf8(name, 249)); }
 
 }  // namespace
 

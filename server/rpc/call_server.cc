@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <grpc/grpc.h>
+#include <grpcpp/resource_quota.h>
 #include <grpcpp/security/server_credentials.h>
 
 #include <algorithm>
@@ -81,6 +82,10 @@ absl::StatusOr<std::string> CallServer::Start() {
 
   grpc::ServerBuilder builder;
   SetChannelArguments(limits_, socket->is_unix(), builder);
+  // gRPC holds a message whole before it looks at its length, which the client made up (1.51).
+  grpc::ResourceQuota quota;
+  quota.Resize(limits_.memory_bytes);
+  builder.SetResourceQuota(quota);
   builder.RegisterAsyncGenericService(&service_);
   handover_ = builder.experimental().AddExternalConnectionAcceptor(
       grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,

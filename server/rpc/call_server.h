@@ -45,10 +45,11 @@ class MethodTable {
 // What a server lets a transport do.
 struct TransportLimits {
   std::uint64_t max_message_bytes = 5 << 20;
-  int max_concurrent_streams = 256;  // per connection
-  int lookahead_bytes = 64 << 10;    // of a message that nobody reads yet, per stream
-  std::uint32_t max_calls = 2048;    // alive at once, on all connections of a listener
-  std::size_t loops = 1;             // completion queues, each with one thread
+  int max_concurrent_streams = 256;     // per connection
+  int lookahead_bytes = 64 << 10;       // of a message that nobody reads yet, per stream
+  std::uint32_t max_calls = 2048;       // alive at once, on all connections of a listener
+  std::size_t memory_bytes = 64 << 20;  // that the transport may hold; beyond it calls are ended
+  std::size_t loops = 1;                // completion queues, each with one thread
 };
 
 // The gRPC server of one listener: accepts connections and calls, and starts the methods'
@@ -57,7 +58,8 @@ struct TransportLimits {
 //   acceptor thread --descriptor--> grpc::Server --call--> one of the loops --> MethodTable
 //
 // Bounded: connections (ConnectionLimit), calls (max_calls; one more is answered RESOURCE_EXHAUSTED
-// with its message unread), bytes per unread call (lookahead_bytes), bytes per message.
+// with its message unread), bytes per unread call (lookahead_bytes), bytes per message, bytes of all messages
+// on their way (memory_bytes: a message is held whole before its length is looked at).
 // Messages are taken uncompressed only: a few compressed bytes could become more than the limit.
 //
 // Life: Start() once, then Shutdown() once. Thread safety: both by the owner.

@@ -1,6 +1,8 @@
 #include "server/rpc/describe_service.h"
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 #include <utility>
 
 #include "server/base/error.h"
@@ -37,7 +39,9 @@ absl::StatusOr<sidebus::v1::DescribeResponse> DescribeService::Answer(
     const sidebus::v1::DescribeRequest& request) const {
   const std::shared_ptr<const Router> router = router_();
   sidebus::v1::DescribeResponse response;
+  std::set<std::string_view> named;
   for (const std::string& name : request.event_types()) {
+    if (!named.insert(name).second) continue;
     const EventTypeRoutes* type = router->Find(name);
     if (type == nullptr) {
       return MakeError(Reason::kEventTypeUnknown,

@@ -74,6 +74,19 @@ std::optional<RequestShape> ShapeOf(grpc::ByteBuffer& buffer, int events_field) 
   return shape;
 }
 
+std::optional<std::uint64_t> CountField(grpc::ByteBuffer& buffer, int field) {
+  grpc::ProtoBufferReader reader(&buffer);
+  if (!reader.status().ok()) return std::nullopt;
+  CodedInputStream in(&reader);
+  std::uint64_t count = 0;
+  while (const std::uint32_t tag = in.ReadTag()) {
+    if (WireFormatLite::GetTagFieldNumber(tag) == field) ++count;
+    if (!WireFormatLite::SkipField(&in, tag)) return std::nullopt;
+  }
+  if (!in.ConsumedEntireMessage()) return std::nullopt;
+  return count;
+}
+
 absl::Status NoMessage(const EventMessage& what) {
   return MakeError(Reason::kEventInvalid,
                    fmt::format("the message is no {} (or a string is not UTF-8)", what.type));

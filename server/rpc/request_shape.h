@@ -21,6 +21,9 @@ struct RequestShape {
 // field `events`. nullopt: the bytes are no protobuf message. Cost: a few ns per field of an event.
 std::optional<RequestShape> ShapeOf(grpc::ByteBuffer& buffer, int events_field);
 
+// How often a message has a field. nullopt: the bytes are no protobuf message.
+std::optional<std::uint64_t> CountField(grpc::ByteBuffer& buffer, int field);
+
 // A method's messages with events, and how refusals call them.
 struct EventMessage {
   std::string_view type;    // "sidebus.v1.PublishRequest"

@@ -9,7 +9,7 @@
 
 #include "server/rpc/call_server.h"
 #include "server/rpc/health_service.h"
-#include "server/rpc/library_logs.h"
+#include "server/rpc/library_setup.h"
 #include "server/rpc/publish_service.h"
 #include "server/rpc/reflection_service.h"
 
@@ -37,10 +37,17 @@ TransportLimits TransportOf(const RpcServerOptions& options) {
   TransportLimits limits;
   limits.max_message_bytes = options.description.requests.max_request_bytes + kMessageMargin;
   limits.loops = ThreadsOf(options);
+  // Less, and calls would be ended that do no harm.
+  constexpr std::uint64_t kLeastMemory = 16 << 20;
+  limits.memory_bytes = std::max(
+      kLeastMemory, options.transport_memory / std::max<std::size_t>(1, options.listeners.size()));
   return limits;
 }
 
 }  // namespace
+
+// A probe sends its few bytes at once, or is none.
+constexpr Duration kProbePatience = std::chrono::seconds(1);
 
 class RpcServer::Impl {
  public:
@@ -50,7 +57,8 @@ class RpcServer::Impl {
   const TransportLimits transport_;
   Metrics& metrics_;
   DrainNotice drain_;
-  UnaryReader small_reader_;  // a slow Describe is not to hold up a Publish, nor the reverse
+  UnaryReader describe_reader_;  // a slow Describe is not to hold up a Publish, nor the reverse
+  UnaryReader health_reader_;    // and nothing is to hold up a probe
   HealthService health_;
   PublishService publish_;
   PublishStreamService publish_stream_;
@@ -66,7 +74,9 @@ RpcServer::Impl::Impl(RpcServerOptions options, RpcBackends backends)
     : options_(std::move(options)),
       transport_(TransportOf(options_)),
       metrics_(backends.metrics),
-      small_reader_(LoopsOf(options_), {.slots = 2, .time_out = options_.read_time_out}),
+      describe_reader_(LoopsOf(options_), {.slots = 2, .time_out = options_.read_time_out}),
+      health_reader_(LoopsOf(options_),
+                     {.slots = 32, .time_out = std::min(options_.read_time_out, kProbePatience)}),
       publish_(backends.publisher, backends.publish_budget, options_.description.requests,
                static_cast<std::uint64_t>(transport_.lookahead_bytes), LoopsOf(options_),
                options_.read_time_out, backends.clock),
@@ -85,10 +95,10 @@ RpcServer::Impl::Impl(RpcServerOptions options, RpcBackends backends)
                  [&object, serve](CallRef call) { (object.*serve)(std::move(call)); });
   };
   // For those that only look at their one, small message.
-  const auto add_small = [this](const char* service, const char* method, RpcType type, auto& object,
-                                auto serve) {
-    methods_.Add(service, method, type, [this, &object, serve](CallRef call) {
-      small_reader_.Read(std::move(call), [&object, serve](CallRef read, grpc::ByteBuffer message) {
+  const auto add_small = [this](const char* service, const char* method, RpcType type,
+                                UnaryReader& reader, auto& object, auto serve) {
+    methods_.Add(service, method, type, [&reader, &object, serve](CallRef call) {
+      reader.Read(std::move(call), [&object, serve](CallRef read, grpc::ByteBuffer message) {
         (object.*serve)(std::move(read), std::move(message));
       });
     });
@@ -96,9 +106,9 @@ RpcServer::Impl::Impl(RpcServerOptions options, RpcBackends backends)
   add(kEventBus, "Publish", kUnary, publish_, &PublishService::Serve);
   add(kEventBus, "PublishStream", kBidiStream, publish_stream_, &PublishStreamService::Serve);
   add(kEventBus, "Subscribe", kBidiStream, subscribe_, &SubscribeService::Serve);
-  add_small(kEventBus, "Describe", kUnary, describe_, &DescribeService::Serve);
-  add_small(kHealth, "Check", kUnary, health_, &HealthService::Check);
-  add_small(kHealth, "Watch", kServerStream, health_, &HealthService::Watch);
+  add_small(kEventBus, "Describe", kUnary, describe_reader_, describe_, &DescribeService::Serve);
+  add_small(kHealth, "Check", kUnary, health_reader_, health_, &HealthService::Check);
+  add_small(kHealth, "Watch", kServerStream, health_reader_, health_, &HealthService::Watch);
   if (options_.reflection) {
     add(kReflection, "ServerReflectionInfo", kBidiStream, reflection_, &ReflectionService::Serve);
   }
@@ -110,7 +120,7 @@ RpcServer::RpcServer(RpcServerOptions options, RpcBackends backends)
 RpcServer::~RpcServer() { Shutdown(SteadyTime{}); }
 
 absl::StatusOr<std::vector<std::string>> RpcServer::Start() {
-  RouteLibraryLogs();
+  SetUpLibraries();
   std::vector<std::string> addresses;
   for (const ListenerOptions& listener : impl_->options_.listeners) {
     const std::size_t first_loop = impl_->servers_.size() * impl_->transport_.loops;

@@ -22,6 +22,7 @@ struct RpcServerOptions {
   PublishStreamLimits publish_streams;
   std::uint32_t max_subscribe_streams = 256;
   std::uint32_t max_connections = 128;
+  std::uint64_t transport_memory = 64 << 20;          // of all listeners: what is read and written
   std::size_t threads = 0;                            // per listener; 0: one, two from 4 cores up
   Duration read_time_out = std::chrono::seconds(10);  // for the message of a unary call
   bool reflection = false;

@@ -8,6 +8,7 @@
 
 #include "google/rpc/error_details.pb.h"
 #include "server/base/error.h"
+#include "server/base/utf8.h"
 
 namespace sidebus {
 namespace {
@@ -19,14 +20,6 @@ constexpr std::int64_t kMaxSeconds = std::numeric_limits<std::int64_t>::max() / 
 constexpr std::size_t kMaxMessage = 1024;
 constexpr std::size_t kMaxValue = 512;
 
-// Cuts between characters, not inside one: protobuf strings are UTF-8.
-std::string Cut(std::string text, std::size_t size) {
-  if (text.size() <= size) return text;
-  while (size > 0 && (static_cast<unsigned char>(text[size]) & 0xC0) == 0x80) --size;
-  text.resize(size);
-  return text;
-}
-
 // Longer texts are cut.
 struct TextLimits {
   std::size_t message = std::numeric_limits<std::size_t>::max();
@@ -37,14 +30,19 @@ google::rpc::Status Convert(const absl::Status& status, const TextLimits& limits
   google::rpc::Status proto;
   proto.set_code(static_cast<int>(status.code()));
   if (status.ok()) return proto;
-  proto.set_message(Cut(std::string(status.message()), limits.message));
+  const std::string_view message(status.message().data(), status.message().size());
+  proto.set_message(std::string(CutUtf8(message, limits.message)));
 
-  const ErrorDetails details = DetailsOf(status).value_or(ErrorDetails{});
+  // A plain gRPC status (a cancellation, a health check's answer) has none of our details; but an
+  // internal one that says nothing more is a bug, and says so.
+  const std::optional<ErrorDetails> known = DetailsOf(status);
+  if (!known.has_value() && !absl::IsInternal(status) && !absl::IsUnknown(status)) return proto;
+  const ErrorDetails details = known.value_or(ErrorDetails{});
   google::rpc::ErrorInfo info;
   info.set_reason(std::string(ReasonName(details.reason)));
   info.set_domain("sidebus");
   for (const auto& [key, value] : details.metadata) {
-    (*info.mutable_metadata())[key] = Cut(value, limits.value);
+    (*info.mutable_metadata())[key] = CutUtf8(value, limits.value);
   }
   proto.add_details()->PackFrom(info);
 
@@ -57,7 +55,7 @@ google::rpc::Status Convert(const absl::Status& status, const TextLimits& limits
       field != details.metadata.end()) {
     google::rpc::BadRequest bad_request;
     auto* violation = bad_request.add_field_violations();
-    violation->set_field(Cut(field->second, limits.value));
+    violation->set_field(std::string(CutUtf8(field->second, limits.value)));
     violation->set_description(proto.message());
     proto.add_details()->PackFrom(bad_request);
   }

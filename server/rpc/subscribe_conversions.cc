@@ -12,8 +12,6 @@
 namespace sidebus {
 namespace {
 
-constexpr int kMaxIds = 10'000;
-
 absl::Status Invalid(std::string_view field, std::string_view what) {
   return MakeError(Reason::kStartInvalid, fmt::format("{}: {}", field, what),
                    {{std::string(error_key::kField), std::string(field)}});
@@ -175,15 +173,18 @@ absl::StatusOr<SubscribeStart> StartFromProto(sidebus::v1::SubscribeStart&& prot
   return start;
 }
 
+absl::Status TooManyIds(std::uint64_t ids) {
+  return MakeError(
+      Reason::kStartInvalid,
+      fmt::format("a message settles {} deliveries, at most {} are allowed: send several", ids,
+                  kMaxIds),
+      {{std::string(error_key::kLimit), fmt::to_string(kMaxIds)}});
+}
+
 absl::StatusOr<SettleRequest> SettleFromProto(sidebus::v1::SubscribeRequest&& proto) {
-  const int ids = proto.ack_size() + proto.nack_size() + proto.extend_size();
-  if (ids > kMaxIds) {
-    return MakeError(
-        Reason::kStartInvalid,
-        fmt::format("a message settles {} deliveries, at most {} are allowed: send several", ids,
-                    kMaxIds),
-        {{std::string(error_key::kLimit), fmt::to_string(kMaxIds)}});
-  }
+  const auto ids =
+      static_cast<std::uint64_t>(proto.ack_size() + proto.nack_size() + proto.extend_size());
+  if (ids > kMaxIds) return TooManyIds(ids);
   SettleRequest request;
   request.ack.assign(proto.ack().begin(), proto.ack().end());
   request.extend.assign(proto.extend().begin(), proto.extend().end());

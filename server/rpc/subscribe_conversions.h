@@ -12,7 +12,10 @@ namespace sidebus {
 // `start_from`, times and durations out of range, values of enumerations that nobody knows.
 absl::StatusOr<SubscribeStart> StartFromProto(sidebus::v1::SubscribeStart&& proto);
 
-// The rest of the message. START_INVALID for more than 10,000 ids, and for a nack that cannot be.
+inline constexpr std::uint64_t kMaxIds = 10'000;
+absl::Status TooManyIds(std::uint64_t ids);
+
+// The rest of the message. START_INVALID for more than kMaxIds, and for a nack that cannot be.
 absl::StatusOr<SettleRequest> SettleFromProto(sidebus::v1::SubscribeRequest&& proto);
 
 // Whether it says anything at all.

@@ -11,6 +11,7 @@
 #include "server/base/error.h"
 #include "server/rpc/deliveries_encoder.h"
 #include "server/rpc/message_buffer.h"
+#include "server/rpc/request_shape.h"
 #include "server/rpc/signal.h"
 #include "server/rpc/subscribe_conversions.h"
 
@@ -26,12 +27,35 @@ constexpr std::size_t kMaxFailures = 1000;
 // Ids that may be settled before their answers are taken to be sent: more is not read.
 constexpr std::size_t kMaxUnanswered = 10'000;
 
+// 10,000 settlements fit, or a start that names all that it may.
+constexpr std::size_t kMaxMessage = 1 << 20;
+
+// An empty nack is two bytes on the wire and some fifty in memory; in less than this it is few.
+constexpr std::size_t kSmallMessage = 64 << 10;
+
 // A read fails alike when the client half-closes and when it is gone; gRPC says which only a little
 // later. A half-close counts after this long without news of an end.
 constexpr Duration kCancelNews = std::chrono::milliseconds(5);
 
 absl::Status StartInvalid(std::string_view what) {
   return MakeError(Reason::kStartInvalid, what, {{std::string(error_key::kField), "start"}});
+}
+
+absl::StatusOr<sidebus::v1::SubscribeRequest> Parse(grpc::ByteBuffer& message) {
+  const std::size_t size = message.Length();
+  if (size > kMaxMessage) {
+    return MakeError(Reason::kRequestTooLarge,
+                     fmt::format("the message has {} bytes, at most {} are allowed: send several",
+                                 size, kMaxMessage),
+                     {{std::string(error_key::kLimit), std::to_string(kMaxMessage)}});
+  }
+  if (size > kSmallMessage) {
+    const auto nacks = CountField(message, sidebus::v1::SubscribeRequest::kNackFieldNumber);
+    if (nacks.value_or(0) > kMaxIds) return TooManyIds(*nacks);
+  }
+  sidebus::v1::SubscribeRequest request;
+  if (ParseMessage(message, request)) return request;
+  return StartInvalid("the message is no sidebus.v1.SubscribeRequest");
 }
 
 template <typename Set>
@@ -149,14 +173,12 @@ CallTask SubscribeService::Serve(CallRef call) {
 }
 
 absl::Status SubscribeService::Open(grpc::ByteBuffer& message, Stream& stream) {
-  sidebus::v1::SubscribeRequest request;
-  if (!ParseMessage(message, request)) {
-    return StartInvalid("the message is no sidebus.v1.SubscribeRequest");
-  }
-  if (!request.has_start()) return StartInvalid("the first message has to be a start");
-  auto start = StartFromProto(std::move(*request.mutable_start()));
+  auto request = Parse(message);
+  if (!request.ok()) return request.status();
+  if (!request->has_start()) return StartInvalid("the first message has to be a start");
+  auto start = StartFromProto(std::move(*request->mutable_start()));
   if (!start.ok()) return start.status();
-  auto settle = SettleFromProto(std::move(request));
+  auto settle = SettleFromProto(*std::move(request));
   if (!settle.ok()) return settle.status();
   auto subscriber = open_(*std::move(start), stream);
   if (!subscriber.ok()) return subscriber.status();
@@ -185,17 +207,18 @@ CallTask SubscribeService::ReadRequests(CallRef call, std::shared_ptr<Stream> st
   }
   const CallRef alive = call;  // the timer needs cancelled()
   call->loop().After(kCancelNews, [alive, stream] {
-    if (!alive->cancelled() && stream->subscriber != nullptr) stream->subscriber->HalfClosed();
+    // Behind what is in the queue: on a busy loop the news may be there and not looked at.
+    alive->loop().Post([alive, stream] {
+      if (!alive->cancelled() && stream->subscriber != nullptr) stream->subscriber->HalfClosed();
+    });
   });
 }
 
 absl::Status SubscribeService::HandleRequest(grpc::ByteBuffer& message, Stream& stream) {
-  sidebus::v1::SubscribeRequest request;
-  if (!ParseMessage(message, request)) {
-    return StartInvalid("the message is no sidebus.v1.SubscribeRequest");
-  }
-  if (request.has_start()) return StartInvalid("a start is for the first message only");
-  auto settle = SettleFromProto(std::move(request));
+  auto request = Parse(message);
+  if (!request.ok()) return request.status();
+  if (request->has_start()) return StartInvalid("a start is for the first message only");
+  auto settle = SettleFromProto(*std::move(request));
   if (!settle.ok()) return settle.status();
   if (IsEmpty(*settle)) return absl::OkStatus();
   stream.unanswered += settle->ack.size() + settle->nack.size() + settle->extend.size();

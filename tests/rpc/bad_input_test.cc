@@ -2,7 +2,9 @@
 #include <sys/un.h>
 
 #include <cstring>
+#include <deque>
 
+#include "grpc/health/v1/health.grpc.pb.h"
 #include "tests/rpc/raw_client.h"
 #include "tests/rpc/rpc_fixture.h"
 
@@ -93,6 +95,66 @@ TEST_F(BadInputRpcTest, AClientThatDoesNotSendItsMessageLosesItsSlot) {
   EXPECT_EQ(ErrorOf(Publish(RequestOf(1, 100), &response)).reason, "MEMORY_BUDGET");
   queue.Shutdown();
   while (queue.Next(&tag, &ok)) {
+  }
+}
+
+// Calls that have begun and send nothing.
+class SilentCalls {
+ public:
+  SilentCalls(const std::shared_ptr<grpc::Channel>& channel, const std::string& method, int count)
+      : stub_(channel), contexts_(static_cast<std::size_t>(count)) {
+    for (grpc::ClientContext& context : contexts_) {
+      calls_.push_back(stub_.PrepareCall(&context, method, &queue_));
+      calls_.back()->StartCall(nullptr);
+      void* tag = nullptr;
+      bool ok = false;
+      EXPECT_TRUE(queue_.Next(&tag, &ok));
+    }
+  }
+  ~SilentCalls() {
+    for (grpc::ClientContext& context : contexts_) context.TryCancel();
+    queue_.Shutdown();
+    void* tag = nullptr;
+    bool ok = false;
+    while (queue_.Next(&tag, &ok)) {
+    }
+  }
+
+ private:
+  grpc::GenericStub stub_;
+  grpc::CompletionQueue queue_;
+  std::deque<grpc::ClientContext> contexts_;
+  std::vector<std::unique_ptr<grpc::GenericClientAsyncReaderWriter>> calls_;
+};
+
+TEST_F(BadInputRpcTest, CallsThatSendNothingDoNotHoldUpAProbe) {
+  StartServer();
+  const SilentCalls silent(channel_, "/sidebus.v1.EventBus/Describe", 10);
+  const SilentCalls probes(channel_, "/grpc.health.v1.Health/Check", 10);
+
+  const auto health = grpc::health::v1::Health::NewStub(channel_);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + seconds(5));
+  grpc::health::v1::HealthCheckResponse response;
+  EXPECT_TRUE(health->Check(&context, {}, &response).ok());
+}
+
+TEST_F(BadInputRpcTest, ASettlementOfTooManyBytesOrNacksEndsTheStream) {
+  StartServer();
+  v1::SubscribeRequest nacks;
+  for (int i = 0; i < 50'000; ++i) nacks.add_nack();
+  v1::SubscribeRequest large;
+  large.mutable_start()->set_group(std::string(2 << 20, 'g'));
+
+  for (const v1::SubscribeRequest* request : {&nacks, &large}) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + seconds(20));
+    const auto stream = stub_->Subscribe(&context);
+    stream->Write(*request);
+    v1::SubscribeResponse response;
+    EXPECT_FALSE(stream->Read(&response));
+    const RpcError error = ErrorOf(stream->Finish());
+    EXPECT_EQ(error.reason, request == &nacks ? "START_INVALID" : "REQUEST_TOO_LARGE");
   }
 }
 

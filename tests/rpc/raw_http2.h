@@ -29,6 +29,7 @@ class RawHttp2 {
     kWindowUpdate = 8,
     kContinuation = 9
   };
+  static constexpr std::size_t kMessageHead = 5;
   static constexpr std::uint8_t kEndStream = 1;
   static constexpr std::uint8_t kEndHeaders = 4;
 
@@ -67,10 +68,11 @@ class RawHttp2 {
   }
 
   // Sends zeros on a stream, as fast as the other side grants windows, until it ends the stream, it
-  // grants nothing for ten seconds, or it took `most`. Returns how much it took.
-  std::size_t Flood(std::uint32_t stream, std::size_t most) {
-    std::int64_t connection_window = 65'535;
-    std::int64_t stream_window = 65'535;
+  // grants nothing for ten seconds, or it took `most`. Returns how much it took. `sent`: bytes of
+  // DATA that were sent before, and count against the windows.
+  std::size_t Flood(std::uint32_t stream, std::size_t sent, std::size_t most) {
+    std::int64_t connection_window = 65'535 - static_cast<std::int64_t>(sent);
+    std::int64_t stream_window = connection_window;
     std::size_t taken = 0;
     std::string unread;
     while (taken < most) {

@@ -10,6 +10,12 @@ using ::testing::Eq;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
+std::string Repeated(std::string_view text, int times) {
+  std::string result;
+  for (int i = 0; i < times; ++i) result += text;
+  return result;
+}
+
 struct RefusalCase {
   std::string name, type, data;
   std::function<void(Event&)> change;
@@ -117,6 +123,15 @@ INSTANTIATE_TEST_SUITE_P(
                     Reason::kTopicNotRouted,
                     "topic",
                     "dev-orders"},
+        // Cut between characters, or the answer would be no protobuf message.
+        RefusalCase{"TopicThatIsNoTopicName",
+                    "plain",
+                    "{}",
+                    {},
+                    "x" + Repeated("\xc3\xa9", 200),
+                    Reason::kTopicNotRouted,
+                    "topic",
+                    "x" + Repeated("\xc3\xa9", 124)},
         RefusalCase{
             "NoRoute", "nowhere", "{}", {}, "", Reason::kRouteDisabled, "event_type", "nowhere"},
         RefusalCase{

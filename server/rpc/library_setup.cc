@@ -1,4 +1,4 @@
-#include "server/rpc/library_logs.h"
+#include "server/rpc/library_setup.h"
 
 #include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
@@ -6,6 +6,7 @@
 #include <mutex>
 #include <string>
 
+#include "absl/synchronization/mutex.h"
 #include "server/base/log.h"
 
 namespace sidebus {
@@ -27,9 +28,10 @@ void OnProtobufLine(google::protobuf::LogLevel level, const char*, int,
 
 }  // namespace
 
-void RouteLibraryLogs() {
+void SetUpLibraries() {
   static std::once_flag once;
   std::call_once(once, [] {
+    absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
     gpr_set_log_function(OnGrpcLine);
     google::protobuf::SetLogHandler(OnProtobufLine);
   });
