@@ -1,5 +1,6 @@
 #include "client/cli/bench_publish.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -50,7 +51,7 @@ class Figures {
   BenchReport Finish() {
     std::lock_guard lock(mu_);
     if (options_.gateway_pid > 0) report_.after = UsageOf(options_.gateway_pid);
-    report_.took = std::min(Clock::now(), end_) - start_;
+    report_.took = std::max(std::min(Clock::now(), end_) - start_, Clock::duration::zero());
     return report_;
   }
 
@@ -170,9 +171,11 @@ class StreamLoop {
   void Read() {
     v1::PublishStreamResponse response;
     std::uint64_t settled = 0;
+    std::uint64_t failed = 0;
     while (stream_->Read(&response)) {
       for (const v1::PublishFailure& failure : response.ack().failures()) {
         figures_.Failed(ReasonOf(failure.error()), 1);
+        ++failed;
       }
       for (const auto& range : response.ack().settled())
         settled += range.last() - range.first() + 1;
@@ -185,7 +188,9 @@ class StreamLoop {
           sent_.pop_front();
           room_.notify_all();
         }
-        figures_.Done(sent, options_.batch);
+        const std::uint64_t bad = std::min<std::uint64_t>(failed, options_.batch);
+        failed -= bad;
+        if (bad < options_.batch) figures_.Done(sent, options_.batch - bad);
       }
     }
     std::lock_guard lock(mu_);

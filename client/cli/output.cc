@@ -4,6 +4,7 @@
 #include <grpcpp/support/error_details.h>
 
 #include <cstdio>
+#include <map>
 
 #include "fmt/format.h"
 #include "google/rpc/error_details.pb.h"
@@ -40,6 +41,7 @@ std::string Hex(std::string_view bytes) {
 std::string ToJson(const google::protobuf::Message& message) {
   google::protobuf::util::JsonPrintOptions options;
   options.preserve_proto_field_names = true;
+  options.always_print_primitive_fields = true;  // partition 0 is a partition
   std::string json;
   (void)google::protobuf::util::MessageToJsonString(message, &json, options);
   return json;
@@ -59,7 +61,8 @@ std::string Describe(const google::rpc::Status& status) {
   google::rpc::ErrorInfo info;
   FindDetail(status, info);
   std::string more;
-  for (const auto& [key, value] : info.metadata()) {
+  const std::map<std::string, std::string> metadata(info.metadata().begin(), info.metadata().end());
+  for (const auto& [key, value] : metadata) {
     more += fmt::format("{}{}={}", more.empty() ? "" : ", ", key, Printable(value));
   }
   if (google::rpc::RetryInfo retry; FindDetail(status, retry)) {

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <memory>
@@ -63,7 +64,7 @@ CLI::Validator Positive() {
       [](std::string& text) {
         double number = 0;
         const bool ok = CLI::detail::lexical_cast(text, number) && number > 0 && number <= 1e6;
-        return ok ? std::string() : text + " is no number from 0 to 1000000";
+        return ok ? std::string() : text + " is no number above 0 and up to 1000000";
       },
       "NUMBER");
 }
@@ -77,6 +78,7 @@ class Publishing {
     auto channel = Connect(flags_.endpoint);
     if (!channel.ok()) return Usage(std::string(channel.status().message()));
     stub_ = v1::EventBus::NewStub(*channel);
+    std::ios::sync_with_stdio(false);  // or standard input cannot say whether more is there
     if (std::string problem = CheckData(); !problem.empty()) return Usage(problem);
     if (std::string problem = FillTemplate(); !problem.empty()) return Usage(problem);
     started_ = std::chrono::steady_clock::now();
@@ -98,6 +100,7 @@ class Publishing {
     if (flags_.tombstone && (flags_.data || flags_.file || flags_.ndjson)) {
       return "--tombstone is an event without data: give none";
     }
+    if (flags_.ndjson && flags_.count != 1) return "--ndjson publishes each line once: no --count";
     if (flags_.ndjson && literal) return "--ndjson reads lines: give -f FILE, or - and a pipe";
     const bool from_terminal =
         !flags_.tombstone && !flags_.data && !flags_.file && isatty(STDIN_FILENO) != 0;
@@ -142,20 +145,32 @@ class Publishing {
     std::ifstream file;
     std::istream* in = Open(file);
     if (in == nullptr) return false;
-    for (std::string line; !stopped_ && std::getline(*in, line);) {
+    std::string line;
+    for (std::uint64_t number = 1; !stopped_ && std::getline(*in, line); ++number) {
       if (line.empty()) continue;
       v1::Event event = template_;
       event.set_data(std::move(line));
+      lines_.push_back(number);
       Add(event);
+      // The next line may be long in coming.
+      if (in->rdbuf()->in_avail() <= 0) Send();
     }
+    return !ReadFailed(*in);
+  }
+
+  bool ReadFailed(const std::istream& in) {
+    if (!in.bad()) return false;
+    PrintError("publish", "cannot read " + flags_.file.value_or("standard input"));
+    read_error_ = true;
     return true;
   }
 
   std::istream* Open(std::ifstream& file) {
     const std::string path = flags_.file.value_or("-");
     if (path == "-") return &std::cin;
-    file.open(path, std::ios::binary);
-    if (file) return &file;
+    std::error_code ignored;
+    if (!std::filesystem::is_directory(path, ignored)) file.open(path, std::ios::binary);
+    if (file.is_open()) return &file;
     PrintError("publish", "cannot read the file `" + path + "`");
     read_error_ = true;
     return nullptr;
@@ -172,7 +187,11 @@ class Publishing {
     std::ostringstream text;
     text << in->rdbuf();
     data = text.str();
-    return true;
+    if (ReadFailed(*in)) return false;
+    if (!data.empty() || flags_.data || flags_.file) return true;
+    PrintError("publish", "no data: standard input is empty; for an event without data, say -");
+    read_error_ = true;
+    return false;
   }
 
   void Add(const v1::Event& event) {
@@ -204,18 +223,26 @@ class Publishing {
       stopped_ = true;
       PrintError("publish", Describe(status));
     }
-    for (const v1::PublishResult& result : response.results()) Print(result);
+    for (int i = 0; i < response.results_size(); ++i) {
+      const auto index = static_cast<std::size_t>(i);
+      Print(response.results(i), index < lines_.size() ? lines_[index] : 0);
+    }
     request_.Clear();
+    lines_.clear();
     if (flags_.ndjson && isatty(STDERR_FILENO) != 0) {
       fmt::print(stderr, "\r{} published, {} failed", added_ - failed_, failed_);
     }
   }
 
-  void Print(const v1::PublishResult& result) {
+  // `line` of the input; 0: there are none.
+  void Print(const v1::PublishResult& result, std::uint64_t line) {
     if (result.has_error()) {
       ++failed_;
-      PrintError("publish", fmt::format("event {}: {}", Printable(result.event_id()),
-                                        Describe(result.error())));
+      const std::string which = line > 0 ? fmt::format("line {}: ", line)
+                                : result.event_id().empty()
+                                    ? ""
+                                    : fmt::format("event {}: ", Printable(result.event_id()));
+      PrintError("publish", which + Describe(result.error()));
     }
     if (flags_.output == "json") {
       fmt::print("{}\n", ToJson(result));
@@ -231,6 +258,7 @@ class Publishing {
   std::unique_ptr<v1::EventBus::Stub> stub_;
   v1::Event template_;
   v1::PublishRequest request_;
+  std::vector<std::uint64_t> lines_;  // of the request's events, with --ndjson
   std::chrono::steady_clock::time_point started_;
   std::uint64_t added_ = 0;
   std::uint64_t failed_ = 0;
@@ -260,7 +288,8 @@ void AddPublishCommand(CLI::App& app, int& exit_code) {
   publish->add_option("--topic", flags->topic, "Only to this one of the type's topics");
   publish->add_flag("--ndjson", flags->ndjson, "One event per line of the file or standard input");
   publish->add_flag("--tombstone", flags->tombstone, "No data at all (a Kafka tombstone)");
-  publish->add_option("--count", flags->count, "Publish the event so many times");
+  publish->add_option("--count", flags->count, "Publish the event so many times")
+      ->check(CLI::PositiveNumber);
   publish->add_option("--rate", flags->rate, "Events per second (default: as fast as they go)")
       ->check(Positive());
   publish->add_option("--timeout", flags->timeout, "Seconds to wait for an answer")

@@ -59,28 +59,58 @@ class Subscribing {
     if (std::string problem = FillStart(); !problem.empty()) return Usage(problem);
     std::signal(SIGINT, [](int) { g_stop = true; });
     std::signal(SIGTERM, [](int) { g_stop = true; });
-    for (std::chrono::milliseconds pause(100);;) {
+    last_event_ = steady_clock::now();
+    for (std::string told; !g_stop;) {
       started_ = false;
       const grpc::Status status = RunStream();
-      if (status.ok()) return 0;
-      const bool again = status.error_code() == grpc::StatusCode::UNAVAILABLE || SaysRetry(status);
-      if (!again || g_stop) {
-        PrintError("subscribe", Describe(status));
+      if (status.ok()) return IdleWithoutBroker() ? 1 : 0;
+      const std::string why = Describe(status);
+      if (g_stop || !IsWorthARetry(status)) {
+        PrintError("subscribe", why);
         return 1;
       }
-      if (started_) pause = std::chrono::milliseconds(100);
-      fmt::print(stderr, "sidebus subscribe: {}; trying again in {} ms\n", Describe(status),
-                 pause.count());
-      usleep(static_cast<useconds_t>(pause.count() * 1000));
-      if (g_stop) return 1;
-      pause = std::min(pause * 2, std::chrono::milliseconds(5000));
+      if (IsIdle()) {
+        PrintError("subscribe", why + "; nothing has come for " + flags_.exit_when_idle);
+        return 1;
+      }
+      if (started_ || why != told) {
+        fmt::print(stderr, "sidebus subscribe: {}; trying again\n", why);
+        told = why;
+      }
+      // The channel connects again by itself.
+      usleep(kPauseMicros);
+      (*channel)->WaitForConnected(std::chrono::system_clock::now() + kLongestPause);
     }
+    return 1;
   }
 
  private:
+  static constexpr useconds_t kPauseMicros = 200'000;
+  static constexpr std::chrono::seconds kLongestPause{1};
+
   int Usage(const std::string& problem) {
     PrintError("subscribe", problem);
     return 2;
+  }
+
+  // A gateway that goes away cancels what it can no longer answer.
+  static bool IsWorthARetry(const grpc::Status& status) {
+    return status.error_code() == grpc::StatusCode::UNAVAILABLE ||
+           status.error_code() == grpc::StatusCode::CANCELLED || SaysRetry(status);
+  }
+
+  bool IsIdle() const { return idle_ && steady_clock::now() - last_event_.load() >= *idle_; }
+
+  // Nothing came, because nothing could.
+  bool IdleWithoutBroker() const {
+    if (!idle_ || taken_ > 0) return false;
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(3));
+    v1::DescribeResponse described;
+    if (!stub_->Describe(&context, {}, &described).ok()) return false;
+    if (described.condition().broker_reachable()) return false;
+    PrintError("subscribe", "nothing came, and the gateway reaches no Kafka broker");
+    return true;
   }
 
   std::string FillStart() {
@@ -120,7 +150,6 @@ class Subscribing {
       std::lock_guard lock(write_mu_);
       return stream->Write(request);
     };
-    last_event_ = steady_clock::now();
     write(start_);
     std::atomic<bool> ended{false};
     // Asks for the end when a signal, the idle time or the count says so.
@@ -142,7 +171,10 @@ class Subscribing {
     });
     v1::SubscribeResponse response;
     while (stream->Read(&response)) {
-      if (response.has_started()) started_ = true;
+      if (response.has_started()) {
+        started_ = true;
+        last_event_ = steady_clock::now();
+      }
       if (response.has_deliveries()) {
         v1::SubscribeRequest acks;
         for (const v1::Delivery& delivery : response.deliveries().items()) Take(delivery, acks);
@@ -160,7 +192,7 @@ class Subscribing {
 
   bool WantsToEnd() const {
     if (g_stop || (flags_.max > 0 && taken_ >= flags_.max)) return true;
-    return idle_ && started_ && steady_clock::now() - last_event_.load() >= *idle_;
+    return started_ && IsIdle();
   }
 
   // Prints a delivery, and acks it unless it is beyond --max: such a one goes back.
@@ -186,7 +218,8 @@ class Subscribing {
       std::fputc('\n', stdout);
     } else {
       const v1::Position& at = delivery.position();
-      fmt::print("{}  {}  {}/{}@{}  key={}{}  {}\n", TimeUtil::ToString(event.time()),
+      const auto& time = event.has_time() ? event.time() : delivery.broker_time();
+      fmt::print("{}  {}  {}/{}@{}  key={}{}  {}\n", TimeUtil::ToString(time),
                  Printable(event.type()), at.topic(), at.partition(), at.offset(),
                  event.has_key() ? Printable(event.key()) : "-",
                  delivery.attempt() > 1 ? fmt::format("  attempt={}", delivery.attempt()) : "",
@@ -231,8 +264,9 @@ void AddSubscribeCommand(CLI::App& app, int& exit_code) {
                         "Gateway, host:port or unix:/path (default: $SIDEBUS_ENDPOINT, else "
                         "127.0.0.1:7420)");
   subscribe->footer(
-      "Ends cleanly on Ctrl-C: what was printed is acked and committed. A lost gateway is tried\n"
-      "again with growing pauses.\n"
+      "Ends cleanly on Ctrl-C: what was printed is acked and committed. A lost gateway is waited\n"
+      "for. Streams of one group should name the same types: what none of them names is passed\n"
+      "over. In JSON, key and data are base64: jq '.event.data | @base64d | fromjson'.\n"
       "\n"
       "Examples:\n"
       "  sidebus subscribe order.created --group billing --from earliest\n"

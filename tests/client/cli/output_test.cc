@@ -78,7 +78,10 @@ TEST(ToJsonTest, IsOneLineWithTheNamesOfTheProto) {
   result.set_event_id("a");
   result.add_positions()->set_offset(7);
 
-  EXPECT_EQ(ToJson(result), R"({"event_id":"a","positions":[{"offset":"7"}]})");
+  EXPECT_EQ(
+      ToJson(result),
+      R"({"event_id":"a","positions":[{"topic":"","partition":0,"offset":"7","entry_id":""}]})")
+      << "partition 0 is a partition";
 }
 
 }  // namespace

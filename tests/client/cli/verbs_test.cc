@@ -277,7 +277,8 @@ TEST_F(VerbsTest, HealthExitsAsGrpcHealthProbeDoes) {
   EXPECT_EQ(Run({"health", "--output", "json"}), 0);
   EXPECT_EQ(nlohmann::json::parse(out_).at("status"), "SERVING");
   EXPECT_EQ(Run({"health"}, "nobody"), 2);
-  EXPECT_EQ(err_, "sidebus health: cannot connect\n");
+  EXPECT_THAT(err_, testing::HasSubstr("cannot connect"));
+  EXPECT_THAT(err_, testing::HasSubstr("--endpoint"));
   EXPECT_EQ(Run({"health", "--service", "other"}), 3);
   health_.serving = false;
   EXPECT_EQ(Run({"health", "--output", "json"}), 4);
