@@ -3,8 +3,11 @@
 import threading
 from collections import Counter, defaultdict
 
+import grpc
 import pytest
+from bus import fault
 from sidebus import Event
+from sidebus.v1 import event_pb2
 from waiting import eventually
 
 TYPE = "order.created"
@@ -40,7 +43,7 @@ class Log:
         return floors
 
 
-def test_what_a_killed_gateways_subscribers_held_comes_again(
+def test_exactly_what_a_killed_gateways_subscribers_held_comes_again(
     gateway, client, cluster, group, seeded
 ):
     one = gateway(ROUTES, kafka=QUICK)
@@ -62,6 +65,8 @@ def test_what_a_killed_gateways_subscribers_held_comes_again(
     unsettled = set(range(300)) - set(settled)
     floor = log.floor(unsettled)
     eventually(lambda: cluster.committed(group, topic) == floor, "commits up to what is held")
+    above = {log.at[each] for each in settled if log.at[each][1] > floor[log.at[each][0]]}
+    eventually(lambda: cluster.settled(group, topic) == above, "commits of what is above it")
 
     one.kill()
     one.start()
@@ -75,7 +80,7 @@ def test_what_a_killed_gateways_subscribers_held_comes_again(
         if len(again) % 25 == 0:
             assert_not_passed(cluster.committed(group, topic), log.floor(unsettled - again))
         delivery.ack()
-    assert unsettled <= again
+    assert again == unsettled, "what was settled and committed comes again"
     assert all(delivery.is_revoked for delivery in held.values())
     assert all(numbers == sorted(numbers) for numbers in order.values())
     assert subscription.close()
@@ -189,3 +194,70 @@ def test_gateways_of_a_group_take_over_from_each_other(gateway, client, cluster,
     members[1].subscription.drain()
     members[1].join(20)
     assert cluster.committed(group, topic) == cluster.ends(topic)
+
+
+def test_what_is_held_when_another_gateway_joins_can_still_be_settled(
+    gateway, connect, cluster, group
+):
+    one = gateway(ROUTES, partitions=4)
+    first = connect(one)
+    topic = f"{one.prefix}-orders"
+    events = [event_pb2.Event(type=TYPE, id=f"{n}", key=b"%d" % n, data=b"x") for n in range(40)]
+    first.must_publish(*events)
+    stream = first.subscribe(group, TYPE)
+    held = stream.take(40)
+    stream.ack(*held[:10])
+
+    joined = connect(gateway(ROUTES)).subscribe(group, TYPE)
+    wanted = {each.delivery_id for each in held[10:]}
+    while wanted:  # a message or more
+        revoked = stream.next("revoked")
+        assert 1 < revoked.grace.ToSeconds() <= 2
+        assert wanted >= set(revoked.delivery_ids)
+        wanted -= set(revoked.delivery_ids)
+    stream.ack(*held[10:])
+
+    eventually(lambda: cluster.members(group) == 2, "both in the group")
+    more = [event_pb2.Event(type=TYPE, id=f"more {n}", key=b"%d" % n) for n in range(40)]
+    first.must_publish(*more)
+    got = []
+
+    def take_and_ack():
+        for each in (stream, joined):
+            if each.waiting().get("delivery"):
+                batch = each.batch()
+                got.extend(batch)
+                each.ack(*batch)
+        return len(got) >= 40
+
+    eventually(take_and_ack, lambda: f"all of the 40 events, {len(got)} came")
+    assert sorted(each.event.id for each in got) == sorted(each.id for each in more)
+    assert "settle_result" not in stream.waiting()
+    for each in (stream, joined):
+        each.drain()
+        assert each.end() == (grpc.StatusCode.OK, None)
+    assert cluster.committed(group, topic) == cluster.ends(topic)
+
+
+def test_a_holder_that_does_not_settle_in_time_loses_what_it_holds(gateway, connect, group):
+    one = gateway(ROUTES, partitions=1, subscribe={"revoke_grace": "200ms"})
+    first = connect(one)
+    first.must_publish(event_pb2.Event(type=TYPE, id="1", data=b"x"))
+    stream = first.subscribe(group, TYPE)
+    (held,) = stream.take(1)
+
+    joined = connect(gateway(ROUTES)).subscribe(group, TYPE)
+
+    assert stream.next("revoked").grace.ToMilliseconds() == 200
+    lost = stream.next("revoked")
+    assert lost.grace.ToNanoseconds() == 0
+    assert list(lost.delivery_ids) == [held.delivery_id]
+    stream.ack(held)
+    (failure,) = stream.next("settle_result").failures
+    assert fault(failure.error).reason == "DELIVERY_REVOKED"
+    deliveries = eventually(
+        lambda: [each for each in (stream, joined) if each.waiting().get("delivery")],
+        "the event again",
+    )
+    (again,) = deliveries[0].take(1)
+    assert again.event.id == "1"

@@ -106,6 +106,47 @@ def test_a_group_without_a_coordinator_is_waited_for(gateway, connect, group):
         assert one.stop() == 0
 
 
+def test_groups_that_begin_while_kafka_dies_wait_quietly_and_get_everything(
+    gateway, connect, group, kafka, own_cluster
+):
+    one = gateway(ROUTES, kafka.address)
+    bus = connect(one)
+    published = {f"{n}" for n in range(20)}
+    bus.must_publish(*(order(id=each) for each in published))
+    streams = [bus.subscribe(f"{group}-{n}", "order.created") for n in range(24)]
+    first = streams[0].next("delivery")  # by now the others are anywhere on their way
+    kafka.suspend()
+    for stream in streams:
+        stream.next("started")
+    kafka.kill()
+
+    def used_in_a_second():
+        before = one.cpu_seconds()
+        (result,) = bus.publish(order(), timeout=1)  # answered when the second is nearly over
+        assert fault(result.error).reason in ("BROKER_DOWN", "DELIVERY_TIMEOUT")
+        return one.cpu_seconds() - before
+
+    # Less than a third of a processor for 24 clients, whose connections are refused all the time.
+    eventually(lambda: used_in_a_second() < 0.3, "a quiet gateway", seconds=20)
+    quiet = [used_in_a_second() for _ in range(5)]
+    assert sum(quiet) < 5 * 0.3, quiet
+    kafka.start()
+
+    for stream in streams:
+        missing = published - ({first.event.id} if stream is streams[0] else set())
+        while missing:  # what was answered "unknown" above may come, too
+            missing.discard(stream.next("delivery", seconds=40).event.id)
+
+
+def test_what_kafka_refuses_a_group_is_in_the_log(gateway, connect, group):
+    below_what_the_broker_allows = {"session.timeout.ms": "500", "heartbeat.interval.ms": "100"}
+    one = gateway(ROUTES, kafka={"properties": below_what_the_broker_allows})
+    connect(one).subscribe(group, "order.created")
+
+    eventually(lambda: "INVALID_SESSION_TIMEOUT" in one.stderr, "the refusal in the log")
+    assert one.stderr.count("INVALID_SESSION_TIMEOUT") == 1
+
+
 # --- under load -----------------------------------------------------------------------------------
 
 

@@ -219,6 +219,13 @@ class Kafka:
             self._process.wait()
             self._process = None
 
+    def suspend(self):
+        """SIGSTOP: connections stay, nothing is answered, until resume() or kill()."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self._process.send_signal(signal.SIGCONT)
+
     def restart(self, properties=None):
         """With more properties, if given."""
         self.stop()
