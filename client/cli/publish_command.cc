@@ -227,6 +227,7 @@ class Publishing {
       const auto index = static_cast<std::size_t>(i);
       Print(response.results(i), index < lines_.size() ? lines_[index] : 0);
     }
+    std::fflush(stdout);  // whoever reads it may wait for it
     request_.Clear();
     lines_.clear();
     if (flags_.ndjson && isatty(STDERR_FILENO) != 0) {

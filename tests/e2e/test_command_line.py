@@ -142,6 +142,37 @@ def test_a_refused_event_among_good_ones_is_the_only_one_missing(one):
     assert done.stderr.count("KEY_FIELD_MISSING") == 1
 
 
+def test_publish_needs_data_that_can_be_read(one, tmp_path):
+    directory = one.run("publish", "note.taken", "-f", str(tmp_path))
+    nothing = one.run("publish", "note.taken", stdin="")
+
+    assert (directory.returncode, nothing.returncode) == (2, 2)
+    assert "cannot read the file" in directory.stderr
+    assert "standard input is empty" in nothing.stderr
+    assert published(one, "note.taken", "-", stdin="").startswith("notes/")
+
+
+def test_publish_sends_each_line_when_it_comes(one):
+    command = [BINARY, "publish", "note.taken", "--ndjson", "-", "--endpoint", one.endpoint]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
+    ) as lines:
+        for number in range(3):
+            lines.stdin.write(f"line {number}\n")
+            lines.stdin.flush()
+            assert lines.stdout.readline().startswith("notes/")
+        lines.stdin.close()
+        assert lines.wait(20) == 0
+
+
+def test_publish_names_the_line_that_was_refused(one):
+    done = one.run("publish", "order.created", "--ndjson", stdin=f"{ORDER}\n\n{{}}\n{ORDER}\n")
+
+    assert done.returncode == 1
+    assert "line 3: KEY_FIELD_MISSING" in done.stderr
+    assert len(done.stdout.splitlines()) == 2
+
+
 # --- subscribe ------------------------------------------------------------------------------------
 
 
@@ -215,6 +246,39 @@ def test_a_signal_ends_subscribe_cleanly(one, tmp_path, number, group):
     assert running.wait(10) == 0
     rest = one.run("subscribe", "note.taken", "--group", group, "--exit-when-idle", "500ms", *DATA)
     assert rest.stdout == ""
+
+
+def test_subscribe_survives_a_gateway_that_is_stopped_and_started_again(gateway, tmp_path, group):
+    one = gateway(ROUTES, partitions=1)
+    out, errors = tmp_path / "out", tmp_path / "errors"
+    command = [BINARY, "subscribe", "note.taken", "--group", group, "--format", "data"]
+    with open(out, "wb") as stdout, open(errors, "wb") as stderr:
+        process = subprocess.Popen(
+            [*command, "--endpoint", one.endpoint], stdout=stdout, stderr=stderr, env=environment()
+        )
+    try:
+        published(one, "note.taken", "before")
+        eventually(lambda: out.read_text() == "before\n", "the first event")
+
+        assert one.stop() == 0
+        one.start()
+        published(one, "note.taken", "after")
+
+        eventually(lambda: out.read_text() == "before\nafter\n", errors.read_text)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_subscribe_that_finds_no_kafka_is_no_success(gateway, group):
+    one = gateway(ROUTES, broker="127.0.0.1:1")
+
+    done = one.run("subscribe", "note.taken", "--group", group, "--exit-when-idle", "1s")
+
+    assert done.returncode == 1
+    assert "reaches no Kafka broker" in done.stderr
 
 
 def test_subscribe_from_a_time_needs_a_real_kafka(one, broker, group):
