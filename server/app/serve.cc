@@ -1,7 +1,9 @@
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "CLI/Config.hpp"
 #include "CLI/Formatter.hpp"
@@ -15,6 +17,9 @@
 
 namespace sidebus {
 namespace {
+
+// For taking everything down when all is answered.
+constexpr auto kEndPatience = std::chrono::milliseconds(800);
 
 constexpr int kExitConfiguration = 1;
 constexpr int kExitUnflushed = 3;
@@ -47,7 +52,13 @@ int Serve(const ConfigSources& sources) {
   // Everybody has their answer. Leaving the groups may take as long as the broker likes.
   if ((*gateway)->cut_short()) std::_Exit(exit_code);
   signals.ExitOnNext(exit_code);
-  return exit_code;
+  std::thread([exit_code] {
+    std::this_thread::sleep_for(kEndPatience);
+    std::_Exit(exit_code);
+  }).detach();
+  gateway->reset();
+  std::fflush(nullptr);
+  std::_Exit(exit_code);  // clients of Kafka may still be on their way out, on threads of their own
 }
 
 }  // namespace

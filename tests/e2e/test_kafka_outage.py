@@ -296,6 +296,27 @@ def test_nothing_is_lost_and_nothing_is_misreported_when_kafka_is_killed(
     assert one.stop(10) == 0
 
 
+def test_a_gateway_ends_in_time_though_kafka_is_away_and_acks_wait_for_their_commit(
+    gateway, connect, group, kafka, own_cluster
+):
+    one = gateway(ROUTES, kafka.address, shutdown={"grace": "4s"})
+    bus = connect(one)
+    bus.must_publish(*(order(id=f"{n}") for n in range(50)))
+    stream = bus.subscribe(group, "order.created")
+    held = stream.take(50)
+    kafka.kill()
+    eventually(lambda: not bus.describe().condition.broker_reachable, "the gateway to see it")
+    stream.ack(*held)
+    calls = [bus.publish_later(order()) for _ in range(20)]
+
+    started = time.monotonic()
+    code = one.stop(20)
+
+    assert code == 3
+    assert time.monotonic() - started < 5.5
+    assert all(call.done() for call in calls)
+
+
 def test_a_held_event_can_be_settled_after_an_outage(gateway, connect, group, kafka, own_cluster):
     topic = f"{gateway.prefix}-orders"
     one = gateway(ROUTES, kafka.address)

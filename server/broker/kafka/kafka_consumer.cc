@@ -47,7 +47,8 @@ KafkaConsumer::KafkaConsumer(const KafkaBrokerOptions& broker, ConsumerOptions o
     : broker_(broker),
       options_(std::move(options)),
       handler_(handler),
-      log_(options_.group.empty() ? "broadcast" : "group " + options_.group, this) {}
+      log_(std::make_shared<KafkaLog>(
+          options_.group.empty() ? "broadcast" : "group " + options_.group, this)) {}
 
 KafkaConsumer::~KafkaConsumer() {
   stopping_ = true;
@@ -57,7 +58,7 @@ KafkaConsumer::~KafkaConsumer() {
 }
 
 absl::StatusOr<KafkaClient> KafkaConsumer::MakeHandle(std::uint64_t fetch_bytes) {
-  absl::StatusOr<KafkaConf> conf = MakeConsumerConf(broker_, options_, fetch_bytes, log_);
+  absl::StatusOr<KafkaConf> conf = MakeConsumerConf(broker_, options_, fetch_bytes, *log_);
   if (!conf.ok()) return conf.status();
   rd_kafka_conf_set_rebalance_cb(conf->get(), &KafkaConsumer::OnRebalance);
   rd_kafka_conf_set_error_cb(conf->get(), &KafkaConsumer::OnErrorCallback);
@@ -95,6 +96,12 @@ void KafkaConsumer::CloseClient() {
     MutexLock lock(mu_);
     client = std::move(client_);
   }
+  const bool has_left =
+      client == nullptr || broadcast() || !joined_ || rd_kafka_consumer_closed(client.get()) != 0;
+  if (has_left) return;
+  // With a commit that no coordinator takes its end lasts a session time-out (2.15.1), and nobody
+  // here can wait for that: the caller may be the thread that keeps everybody's time.
+  std::thread([client = std::move(client), log = log_]() mutable { client.reset(); }).detach();
 }
 
 void KafkaConsumer::Post(absl::AnyInvocable<void()> task) {

@@ -132,7 +132,7 @@ class KafkaConsumer final : public Consumer {
   const KafkaBrokerOptions broker_;
   ConsumerOptions options_;  // topics: poll thread only
   ConsumerHandler& handler_;
-  KafkaLog log_;
+  const std::shared_ptr<KafkaLog> log_;  // a client that is on its way out has it, too
   EventSignal signal_;
   Assignments assignments_;
 
