@@ -271,9 +271,10 @@ def test_names_that_clients_make_up_add_no_series(gateway, connect, prefix):
 def test_groups_beyond_the_limit_share_a_label(gateway, connect, prefix):
     one = gateway(ROUTES, "embedded", metrics={"max_groups": 2})
     bus = connect(one)
-    streams = [bus.subscribe(f"{prefix}.{n}", "order.created") for n in range(4)]
-    for stream in streams:
-        stream.next("started")
+    streams = []
+    for n in range(4):  # one after the other: the first two get labels
+        streams.append(bus.subscribe(f"{prefix}.{n}", "order.created"))
+        streams[-1].next("started")
 
     metrics = Metrics.of(one)
 
