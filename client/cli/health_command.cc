@@ -37,10 +37,7 @@ struct Probe {
 Probe Ask(grpc::Channel& channel, health::Health::Stub& stub, const std::string& service) {
   const auto deadline = std::chrono::system_clock::now() + std::chrono::seconds(1);
   if (!channel.WaitForConnected(deadline)) {
-    return {
-        kNoConnection,
-        "cannot connect: no gateway answers there: start one with `sidebus serve`, or say where "
-        "it is with --endpoint or SIDEBUS_ENDPOINT"};
+    return {kNoConnection, fmt::format("cannot connect: {}", kNoGateway)};
   }
   health::HealthCheckRequest request;
   request.set_service(service);

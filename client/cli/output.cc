@@ -80,9 +80,7 @@ std::string Describe(const grpc::Status& status) {
   const google::rpc::Status proto = ToProto(status);
   std::string text = Describe(proto);
   if (status.error_code() == grpc::StatusCode::UNAVAILABLE && ReasonOf(proto).empty()) {
-    text +=
-        "; no gateway answers there: start one with `sidebus serve`, or say where it is with "
-        "--endpoint or SIDEBUS_ENDPOINT";
+    text += fmt::format("; {}", kNoGateway);
   }
   return text;
 }

@@ -9,6 +9,11 @@
 
 namespace sidebus::cli {
 
+inline constexpr std::string_view kNoGateway =
+    "no gateway answers there: start one with `sidebus serve`, or say where it is with --endpoint "
+    "or "
+    "SIDEBUS_ENDPOINT";
+
 // A message as one line of JSON, with the field names of the proto.
 std::string ToJson(const google::protobuf::Message& message);
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -9,6 +10,7 @@
 #include "absl/status/status.h"
 #include "server/base/clock.h"
 #include "server/base/strong_id.h"
+#include "server/broker/sparse_acks.h"
 #include "server/event/event.h"
 
 namespace sidebus {
@@ -54,9 +56,10 @@ class ConsumerHandler {
   virtual void OnRecords(AssignmentId assignment, std::vector<ConsumedRecord> records) = 0;
 
   // The partition is to be given up. Nothing of it may be handed out from now on; what is held may
-  // be acked until OnRevoked(), which comes as soon as Held() says that nothing is, or when `grace`
-  // is over. Not called when the partition is lost already, nor without ConsumerOptions::revoke_grace.
-  virtual void OnRevoking(AssignmentId /*assignment*/, Duration /*grace*/) {}
+  // be acked until OnRevoked(), which comes as soon as Held() says that nothing is, or when
+  // ConsumerOptions::revoke_grace is over. Not called when the partition is lost already, nor without
+  // such a grace.
+  virtual void OnRevoking(AssignmentId /*assignment*/) {}
 
   // Records of a partition that is to be given up that somebody still holds.
   virtual std::size_t Held(AssignmentId /*assignment*/) { return 0; }
@@ -107,6 +110,12 @@ struct ConsumerStats {
   std::uint64_t acks_left_out = 0;      // commits whose sparse acks did not all fit
   std::size_t crowded = 0;              // partitions not read further until their ack floor moves
   double ack_metadata_use = 0;          // of the fullest partition; 1: there is no more room
+
+  // Of one partition, whose sparse acks take so many bytes.
+  void CountAckMetadata(std::size_t bytes) {
+    if (bytes >= kCrowdedAckMetadata) ++crowded;
+    ack_metadata_use = std::max(ack_metadata_use, static_cast<double>(bytes) / kMaxAckMetadata);
+  }
 };
 
 // Reads the partitions that a group assigns to this process, and commits what was acked.

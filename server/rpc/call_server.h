@@ -58,8 +58,8 @@ struct TransportLimits {
 //   acceptor thread --descriptor--> grpc::Server --call--> one of the loops --> MethodTable
 //
 // Bounded: connections (ConnectionLimit), calls (max_calls; one more is answered RESOURCE_EXHAUSTED
-// with its message unread), bytes per unread call (lookahead_bytes), bytes per message, bytes of all messages
-// on their way (memory_bytes: a message is held whole before its length is looked at).
+// with its message unread), bytes per unread call (lookahead_bytes), bytes per message, bytes of all
+// messages on their way (memory_bytes: a message is held whole before its length is looked at).
 // Messages are taken uncompressed only: a few compressed bytes could become more than the limit.
 //
 // Life: Start() once, then Shutdown() once. Thread safety: both by the owner.

@@ -16,11 +16,6 @@ constexpr std::uint64_t kMinShareBytes = 64 << 10;
 constexpr std::uint64_t kRecordOverhead = sizeof(BufferedRecord) + sizeof(Event) + 64;
 constexpr std::uint64_t kAttributeOverhead = 2 * sizeof(std::string) + 64;
 
-// A stream's transport was given it: its holder may know of it.
-bool IsGiven(const BufferedRecord& record) {
-  return record.state == RecordState::kHeld && record.place != &record.holder->queued;
-}
-
 std::uint64_t CostOf(const DecodedRecord& record) {
   const std::size_t attributes =
       record.event == nullptr ? 0 : record.event->headers.size() + record.event->extensions.size();
@@ -84,7 +79,7 @@ PartitionBuffer* DeliveryBook::Find(AssignmentId assignment) {
   return known == partitions_.end() ? nullptr : known->second.get();
 }
 
-void DeliveryBook::BeginRevoke(AssignmentId assignment, Duration grace) {
+void DeliveryBook::BeginRevoke(AssignmentId assignment) {
   PartitionBuffer* const partition = Find(assignment);
   if (partition == nullptr || std::exchange(partition->revoking, true)) return;
   std::vector<BufferedRecord*> records;
@@ -98,7 +93,6 @@ void DeliveryBook::BeginRevoke(AssignmentId assignment, Duration grace) {
       continue;
     }
     record->holder->revoking.push_back(record->delivery_id);
-    record->holder->revoke_grace = grace;
     Touch(*record->holder);
   }
 }

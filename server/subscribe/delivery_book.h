@@ -94,8 +94,8 @@ class DeliveryBook {
 
   PartitionBuffer& Assign(AssignmentId assignment, const std::string& full_topic,
                           std::int32_t partition);
-  // Forgets what nobody holds; holders are told that they have `grace` to settle the rest.
-  void BeginRevoke(AssignmentId assignment, Duration grace);
+  // Forgets what nobody holds; holders are told that they may settle the rest for a while.
+  void BeginRevoke(AssignmentId assignment);
   std::size_t HeldOf(AssignmentId assignment);
   void Revoke(AssignmentId assignment, SteadyTime now);
   void RevokeAll(SteadyTime now);

@@ -250,9 +250,7 @@ void DeliveryBook::ForgetHolder(BufferedRecord& record) {
 
 void DeliveryBook::Return(BufferedRecord& record) {
   if (record.partition->revoking) return Drop(record);
-  if (record.place != &record.holder->queued) {
-    record.type->metrics.returned_stream_gone.Increment();
-  }
+  if (IsGiven(record)) record.type->metrics.returned_stream_gone.Increment();
   Release(record);
   ForgetHolder(record);
   MakeReady(record, true);
@@ -260,7 +258,7 @@ void DeliveryBook::Return(BufferedRecord& record) {
 
 // The holder vanished. What it was not given yet cannot have been the reason.
 void DeliveryBook::Interrupt(BufferedRecord& record, SteadyTime now) {
-  if (record.place == &record.holder->queued || record.partition->revoking) return Return(record);
+  if (!IsGiven(record) || record.partition->revoking) return Return(record);
   metrics_.interruptions.Increment();
   if (++record.interruptions < settings_.max_interruptions) return Return(record);
   record.type->metrics.returned_stream_gone.Increment();

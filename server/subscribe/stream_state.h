@@ -59,8 +59,7 @@ struct StreamState : std::enable_shared_from_this<StreamState> {
 
   // To send, with `queued`.
   bool started_sent = false;
-  std::vector<std::uint64_t> revoking;  // may still be settled, for `revoke_grace`
-  Duration revoke_grace{};
+  std::vector<std::uint64_t> revoking;  // may still be settled, for the grace
   std::vector<std::uint64_t> revoked;
   std::vector<SettleFailure> failures;
   std::optional<Heartbeat> heartbeat;
@@ -79,5 +78,10 @@ struct StreamState : std::enable_shared_from_this<StreamState> {
                           !revoked.empty() || !failures.empty() || heartbeat || draining || end);
   }
 };
+
+// Held, and its holder's transport was given it: the holder may know of it.
+inline bool IsGiven(const BufferedRecord& record) {
+  return record.state == RecordState::kHeld && record.place != &record.holder->queued;
+}
 
 }  // namespace sidebus

@@ -145,11 +145,11 @@ void Subscription::OnRecords(AssignmentId assignment, std::vector<ConsumedRecord
   Run(std::move(effects));
 }
 
-void Subscription::OnRevoking(AssignmentId assignment, Duration grace) {
+void Subscription::OnRevoking(AssignmentId assignment) {
   Effects effects;
   {
     MutexLock lock(mu_);
-    book_.BeginRevoke(assignment, grace);
+    book_.BeginRevoke(assignment);
     effects = Collect(Caller::kThread);
   }
   Run(std::move(effects));

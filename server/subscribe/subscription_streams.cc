@@ -50,7 +50,8 @@ Outgoing Subscription::Take(StreamState& stream, std::uint32_t max_events,
     }
   }
   if (!stream.revoking.empty()) {
-    outgoing.revoked.push_back(Revoked{std::exchange(stream.revoking, {}), stream.revoke_grace});
+    outgoing.revoked.push_back(
+        Revoked{std::exchange(stream.revoking, {}), world_.options.revoke_grace});
   }
   if (!stream.revoked.empty()) {
     outgoing.revoked.push_back(Revoked{std::exchange(stream.revoked, {}), Duration(0)});

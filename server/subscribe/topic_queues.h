@@ -62,8 +62,8 @@ class Topics {
   // A record of the topic is no event.
   void CountUndecodable(TopicQueues& topic);
 
-  // Forgets topics that nobody wants any more, of which nothing is assigned. What the queues'
-  // pointers are held for is the caller's business: none may be active.
+  // Forgets topics that nobody wants any more, of which nothing is assigned, and no queue of which is
+  // in DeliveryBook's round.
   void Prune(SteadyTime now);
 
   // The queue of a type. One hash look-up.

@@ -33,7 +33,7 @@ struct PartitionOffset {
 //
 // Ownership: the poll thread's; borrows client and queue, which outlive it.
 // Thread safety: none; the poll thread calls everything, and answers run on it, in Serve().
-// Invariant: a request is answered once, or dropped by Clear().
+// Invariant: a request is answered once, unless this is destroyed before.
 class AdminRequests {
  public:
   struct Answer {
@@ -65,12 +65,6 @@ class AdminRequests {
 
   // Runs the answers that are there.
   void Serve();
-
-  // Drops what is not answered yet.
-  void Clear() {
-    waiting_.clear();
-    held_.clear();
-  }
 
  private:
   KafkaAdminOptions Options(rd_kafka_admin_op_t request, int timeout_ms, Then then);

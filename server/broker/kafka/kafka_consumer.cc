@@ -143,9 +143,7 @@ ConsumerStats KafkaConsumer::stats() const {
     ConsumerStats::Topic& topic = stats.topics[one.topic];
     ++topic.partitions;
     stats.fetch_bytes += fetch_bytes_;
-    if (one.acks_size >= kCrowdedAckMetadata) ++stats.crowded;
-    stats.ack_metadata_use =
-        std::max(stats.ack_metadata_use, static_cast<double>(one.acks_size) / kMaxAckMetadata);
+    stats.CountAckMetadata(one.acks_size);
     std::int64_t low = -1;
     std::int64_t high = -1;
     if (client_ != nullptr &&
@@ -201,8 +199,7 @@ void KafkaConsumer::ServeConsumerQueue() {
 }
 
 void KafkaConsumer::OnMessage(const rd_kafka_message_t& message) {
-  if (message.err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
-      message.err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
+  if (SaysPositionIsGone(message.err)) {
     PartitionReader* const reader =
         message.rkt == nullptr ? nullptr
                                : ReaderOf(rd_kafka_topic_name(message.rkt), message.partition);

@@ -4,6 +4,7 @@
 
 #include "server/base/log.h"
 #include "server/broker/kafka/kafka_consumer.h"
+#include "server/broker/kafka/kafka_error.h"
 #include "server/broker/kafka/log_bounds.h"
 
 namespace sidebus {
@@ -16,11 +17,6 @@ constexpr Duration kFindAgainAfter = milliseconds(500);
 constexpr Duration kReadAgainAfter = seconds(5);
 
 SteadyTime Now() { return Clock::Real().Now(); }
-
-bool SaysPositionIsGone(rd_kafka_resp_err_t error) {
-  return error == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
-         error == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;
-}
 
 // A checksum that is wrong, or a compression that is damaged or not built in.
 bool SaysUnreadable(rd_kafka_resp_err_t error) {

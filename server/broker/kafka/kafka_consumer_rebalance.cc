@@ -271,7 +271,7 @@ void KafkaConsumer::GiveUp(bool lost) {
                      options_.revoke_grace > Duration::zero();
   if (!waits) return GiveUpNow(lost);
   for (const auto& reader : readers_) {
-    handler_.OnRevoking(reader->assignment(), options_.revoke_grace);
+    handler_.OnRevoking(reader->assignment());
   }
   if (!AnythingIsHeld()) return GiveUpNow(false);
   giving_up_ =

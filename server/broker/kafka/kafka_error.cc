@@ -73,6 +73,11 @@ bool SaysTopicIsMissing(rd_kafka_resp_err_t error) {
   return ReasonOfKafka(error) == Reason::kTopicMissing;
 }
 
+bool SaysPositionIsGone(rd_kafka_resp_err_t error) {
+  return error == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
+         error == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;
+}
+
 DeliveryReport ReportOf(rd_kafka_msg_status_t status, rd_kafka_resp_err_t error,
                         std::int32_t partition, std::int64_t offset) {
   DeliveryReport report;

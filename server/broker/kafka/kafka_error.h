@@ -22,6 +22,9 @@ absl::Status ErrorOfKafka(rd_kafka_resp_err_t error, std::string_view doing);
 // Whether the error says that a topic or partition does not exist (any more).
 bool SaysTopicIsMissing(rd_kafka_resp_err_t error);
 
+// Whether the error says that a log does not have the position it was read from.
+bool SaysPositionIsGone(rd_kafka_resp_err_t error);
+
 // What became of a record. The status alone decides the outcome: a record that is in the log is
 // written, whatever `error` says, and one that a broker was given and did not answer is unknown.
 DeliveryReport ReportOf(rd_kafka_msg_status_t status, rd_kafka_resp_err_t error,

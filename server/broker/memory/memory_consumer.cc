@@ -79,9 +79,7 @@ ConsumerStats MemoryConsumer::stats() const {
     const auto& log =
         cluster_.topics.at(assigned.topic)[static_cast<std::size_t>(assigned.partition)];
     ++topic.partitions;
-    if (assigned.acks_size >= kCrowdedAckMetadata) ++stats.crowded;
-    stats.ack_metadata_use =
-        std::max(stats.ack_metadata_use, static_cast<double>(assigned.acks_size) / kMaxAckMetadata);
+    stats.CountAckMetadata(assigned.acks_size);
     topic.lag_events += static_cast<std::uint64_t>(std::max<std::int64_t>(
         0, static_cast<std::int64_t>(log.size()) - assigned.tracker.ack_floor()));
   }
@@ -235,7 +233,7 @@ std::optional<AssignmentId> MemoryConsumer::FindToRevoke(bool all) {
       }
     }
   }
-  for (const AssignmentId id : untold) handler_.OnRevoking(id, options_.revoke_grace);
+  for (const AssignmentId id : untold) handler_.OnRevoking(id);
   for (const AssignmentId id : going) {
     if (handler_.Held(id) == 0) return id;
   }
