@@ -51,6 +51,7 @@ Gateway::Gateway(const Config& config)
     : config_(config),
       publish_budget_(ShareMemory(config.limits.memory).publish),
       subscribe_budget_(ShareMemory(config.limits.memory).subscribe),
+      dead_letter_budget_(ShareMemory(config.limits.memory).dead_letters),
       publish_metrics_(metrics_),
       subscribe_metrics_(metrics_, config.metrics_max_groups) {
   health_ = Health::Make({config.readiness, config.startup_require_broker}, Clock::Real(), timers_);
@@ -89,9 +90,13 @@ absl::Status Gateway::StartParts() {
   publisher_->Start(*producer_);
   health_->SetProducer(producer_.get());
 
-  subscriptions_ = std::make_unique<LiveSubscriptions>(SubscribeOptionsOf(config_), router_,
-                                                       *broker_, subscribe_budget_, Clock::Real(),
-                                                       timers_, subscribe_metrics_);
+  if (config_.dead_letter.use == Switch::kOn) {
+    dead_letters_ = std::make_unique<DeadLetters>(DeadLetterOptionsOf(config_), router_, *producer_,
+                                                  dead_letter_budget_, Clock::Real(), timers_);
+  }
+  subscriptions_ = std::make_unique<LiveSubscriptions>(
+      SubscribeOptionsOf(config_), router_, *broker_, subscribe_budget_, Clock::Real(), timers_,
+      subscribe_metrics_, dead_letters_.get());
   rpc_ = std::make_unique<RpcServer>(
       RpcServerOptionsOf(config_),
       RpcBackends{*publisher_,
@@ -123,17 +128,20 @@ void Gateway::AddMetrics() {
   Gauge connected =
       metrics_.AddGauge("sidebus_kafka_broker_connected", "1 if a broker connection is up.",
                         {{"client", "producer"}, {"broker", "any"}});
-  const Labels publish = {{"part", "publish"}};
-  const Labels subscribe = {{"part", "subscribe"}};
   constexpr std::string_view kUsed = "sidebus_memory_budget_used_bytes";
   constexpr std::string_view kLimit = "sidebus_memory_budget_limit_bytes";
   constexpr std::string_view kUsedHelp = "Bytes of the memory budget in use, by part.";
   constexpr std::string_view kLimitHelp = "Bytes of the memory budget, by part.";
-  Gauge publish_used = metrics_.AddGauge(kUsed, kUsedHelp, publish);
-  Gauge subscribe_used = metrics_.AddGauge(kUsed, kUsedHelp, subscribe);
-  metrics_.AddGauge(kLimit, kLimitHelp, publish).Set(static_cast<double>(publish_budget_.limit()));
-  metrics_.AddGauge(kLimit, kLimitHelp, subscribe)
-      .Set(static_cast<double>(subscribe_budget_.limit()));
+  const auto add_budget = [&](std::string_view part, const MemoryBudget& budget) {
+    const Labels labels = {{"part", std::string(part)}};
+    metrics_.AddGauge(kLimit, kLimitHelp, labels).Set(static_cast<double>(budget.limit()));
+    return [used = metrics_.AddGauge(kUsed, kUsedHelp, labels), &budget]() mutable {
+      used.Set(static_cast<double>(budget.used()));
+    };
+  };
+  auto set_publish = add_budget("publish", publish_budget_);
+  auto set_subscribe = add_budget("subscribe", subscribe_budget_);
+  auto set_dead_letter = add_budget("dead_letter", dead_letter_budget_);
   AddConfigMetrics();
   Gauge draining = metrics_.AddGauge("sidebus_draining", "1 while the gateway stops.");
   metrics_.BeforeSerialize([=, this]() mutable {
@@ -141,8 +149,9 @@ void Gateway::AddMetrics() {
     draining.Set(draining_ ? 1 : 0);
     connected.Set(health_->broker_reachable() ? 1 : 0);
     subscriptions_->UpdateMetrics();
-    publish_used.Set(static_cast<double>(publish_budget_.used()));
-    subscribe_used.Set(static_cast<double>(subscribe_budget_.used()));
+    set_publish();
+    set_subscribe();
+    set_dead_letter();
   });
 }
 
@@ -234,6 +243,7 @@ Gateway::~Gateway() {
   health_->SetProducer(nullptr);
   rpc_.reset();
   subscriptions_.reset();
+  dead_letters_.reset();
   producer_.reset();
 }
 

@@ -18,6 +18,7 @@
 #include "server/metrics/subscribe_metrics.h"
 #include "server/publish/publisher.h"
 #include "server/rpc/rpc_server.h"
+#include "server/subscribe/dead_letters.h"
 #include "server/subscribe/live_subscriptions.h"
 
 namespace sidebus {
@@ -64,6 +65,7 @@ class Gateway {
   Metrics metrics_;
   MemoryBudget publish_budget_;
   MemoryBudget subscribe_budget_;
+  MemoryBudget dead_letter_budget_;
   std::shared_ptr<Health> health_;      // beats on timers_; asked by the two below to the end
   std::unique_ptr<AdminServer> admin_;  // outlives the timers: /readyz tells to the end
   std::unique_ptr<AdminServer> probes_;
@@ -73,7 +75,8 @@ class Gateway {
   PublishMetrics publish_metrics_;
   SubscribeMetrics subscribe_metrics_;
   std::unique_ptr<Publisher> publisher_;
-  std::unique_ptr<Producer> producer_;  // reports to the publisher until it is gone
+  std::unique_ptr<Producer> producer_;         // reports to the publisher until it is gone
+  std::unique_ptr<DeadLetters> dead_letters_;  // null: off
   std::unique_ptr<LiveSubscriptions> subscriptions_;
   std::unique_ptr<RpcServer> rpc_;
 };

@@ -10,6 +10,22 @@ namespace {
 
 Window WindowOf(const WindowConfig& config) { return Window{config.events, config.bytes}; }
 
+Undecodable UndecodableOf(OnUndecodable config) {
+  switch (config) {
+    case OnUndecodable::kDeadLetter:
+      return Undecodable::kDeadLetter;
+    case OnUndecodable::kSkip:
+      return Undecodable::kSkip;
+    case OnUndecodable::kHalt:
+      break;
+  }
+  return Undecodable::kHalt;
+}
+
+// What a delivery adds to the bytes of its event, at most: a topic's name, ids, times, and some for
+// each of a few hundred headers.
+constexpr std::uint64_t kDeliveryOverhead = 1'000;
+
 }  // namespace
 
 MemoryShares ShareMemory(std::uint64_t total) {
@@ -39,11 +55,19 @@ SubscribeOptions SubscribeOptionsOf(const Config& config) {
   options.linger = config.subscribe.linger;
   options.max_interruptions = config.subscribe.max_interruptions;
   options.revoke_grace = config.subscribe.revoke_grace;
+  const bool dead_letters = config.dead_letter.use == Switch::kOn;
+  options.retry.on_exhausted = dead_letters ? Exhausted::kDeadLetter : Exhausted::kHalt;
+  options.on_undecodable = UndecodableOf(config.subscribe.on_undecodable);
+  options.max_delivery_bytes = config.limits.max_request_bytes - kDeliveryOverhead;
   options.max_streams = config.limits.max_streams;
   options.max_subscriptions = config.limits.max_subscriptions;
   options.max_broadcast_streams = config.limits.max_broadcast_streams;
   options.jitter_seed = std::random_device()();  // or all gateways would retry in step
   return options;
+}
+
+DeadLetterOptions DeadLetterOptionsOf(const Config& config) {
+  return {.topic = config.dead_letter.topic, .create = config.dead_letter.create};
 }
 
 RpcServerOptions RpcServerOptionsOf(const Config& config) {

@@ -8,6 +8,7 @@
 #include "server/publish/publisher.h"
 #include "server/routing/router.h"
 #include "server/rpc/rpc_server.h"
+#include "server/subscribe/dead_letters.h"
 #include "server/subscribe/live_subscriptions.h"
 
 namespace sidebus {
@@ -23,6 +24,7 @@ MemoryShares ShareMemory(std::uint64_t total);
 
 PublisherOptions PublisherOptionsOf(const Config& config);
 SubscribeOptions SubscribeOptionsOf(const Config& config);
+DeadLetterOptions DeadLetterOptionsOf(const Config& config);
 RpcServerOptions RpcServerOptionsOf(const Config& config);
 
 // Every topic of the producer config, with prefix, once.

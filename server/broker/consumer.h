@@ -12,6 +12,7 @@
 #include "server/base/strong_id.h"
 #include "server/broker/sparse_acks.h"
 #include "server/event/event.h"
+#include "server/event/raw_headers.h"
 
 namespace sidebus {
 
@@ -29,7 +30,7 @@ struct ConsumedRecord {
   DeliveryTag tag;
   std::int64_t offset = -1;  // for people and clients; topic and partition are the assignment's
   SystemTime timestamp{};    // record timestamp
-  Record record;
+  RawRecord record;
 };
 
 // How much a handler takes now.

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "server/base/clock.h"
 #include "server/event/event.h"
@@ -88,6 +89,12 @@ class Producer {
   // Accepts the record or refuses it at once. OK: `record.OnReport` will be called once. Any other
   // status: it never will be, and nothing was written. Never blocks.
   virtual absl::Status Produce(ProducerTopic& topic, PendingRecord& record) = 0;
+
+  // Makes a topic that is missing, with as many partitions and replicas as `like` (with prefix) has.
+  // `done` is called once, on any thread, with no lock held, never from inside this call; OK also
+  // when somebody else made it. Errors: TOPIC_MISSING (`like` is), BROKER_DENIED, BROKER_DOWN.
+  virtual void CreateTopic(ProducerTopic& topic, const std::string& like,
+                           absl::AnyInvocable<void(absl::Status)> done) = 0;
 
   virtual BrokerCondition condition() const = 0;
 

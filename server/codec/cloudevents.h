@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/event/event.h"
+#include "server/event/raw_headers.h"
 
 namespace sidebus {
 
@@ -34,8 +35,14 @@ Record EncodeCloudEvent(Event event, std::optional<std::string> key);
 
 // Decodes. A missing ce_id becomes `<topic>/<partition>/<offset>` of `position`, a missing
 // ce_source is left empty. EVENT_INVALID for no ce_type, a required attribute twice, or one that is
-// not UTF-8: the record cannot be decoded, ever.
-absl::StatusOr<Event> DecodeCloudEvent(Record record, const Position& position);
+// not UTF-8: the record cannot be decoded, ever; it is left as it was.
+// Else the event takes what it needs from the record without a copy: the key, and in binary mode
+// the value. RestoreRecord() puts it back.
+absl::StatusOr<Event> DecodeCloudEvent(RawRecord& record, const Position& position);
+
+// The record as it was consumed, from what DecodeCloudEvent() left of it and the event that it
+// made; null where it made none.
+Record RestoreRecord(const RawRecord& rest, const Event* event);
 
 // A random UUID, version 4, lower case. Thread-safe.
 std::string RandomUuid();

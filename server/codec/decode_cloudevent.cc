@@ -20,22 +20,30 @@ absl::Status Undecodable(std::string_view field, std::string_view what) {
 // Turns the headers of a binary-mode record into an event, one after the other.
 class HeaderReader {
  public:
+  using Header = RawHeaders::View;
+
   explicit HeaderReader(Event& event) : event_(event) {}
 
-  absl::Status Read(Header header) {
+  absl::Status Read(const Header& header) {
     const std::string_view name = header.name;
     if (name == kContentType) {
       TakeOptional(event_.content_type, seen_content_type_, header);
     } else if (!name.starts_with(kAttributePrefix) || name == kAttributePrefix) {
-      Keep(std::move(header));
+      Keep(header);
     } else {
       return ReadAttribute(name.substr(kAttributePrefix.size()), header);
     }
     return absl::OkStatus();
   }
 
+  void Keep(const Header& header) {
+    sidebus::Header& kept = event_.headers.emplace_back();
+    kept.name = IsUtf8(header.name) ? std::string(header.name) : ToUtf8(header.name);
+    if (header.value.has_value()) kept.value.emplace(*header.value);
+  }
+
  private:
-  absl::Status ReadAttribute(std::string_view name, Header& header) {
+  absl::Status ReadAttribute(std::string_view name, const Header& header) {
     if (name == "type") return TakeRequired("ce_type", event_.type, seen_type_, header);
     if (name == "id") return TakeRequired("ce_id", event_.id, seen_id_, header);
     if (name == "source") return TakeRequired("ce_source", event_.source, seen_source_, header);
@@ -55,41 +63,37 @@ class HeaderReader {
     return absl::OkStatus();
   }
 
-  absl::Status TakeRequired(std::string_view name, std::string& into, bool& seen, Header& header) {
+  absl::Status TakeRequired(std::string_view name, std::string& into, bool& seen,
+                            const Header& header) {
     if (seen) return Undecodable(name, "is there twice");
     seen = true;
     if (!header.value.has_value()) return absl::OkStatus();
     if (!IsUtf8(*header.value)) return Undecodable(name, "is not UTF-8");
-    into = *std::move(header.value);
+    into = *header.value;
     return absl::OkStatus();
   }
 
   // What does not fit its place is not lost: it stays a header.
-  void TakeOptional(std::string& into, bool& seen, Header& header) {
-    if (seen || !header.value.has_value() || !IsUtf8(*header.value)) return Keep(std::move(header));
+  void TakeOptional(std::string& into, bool& seen, const Header& header) {
+    if (seen || !header.value.has_value() || !IsUtf8(*header.value)) return Keep(header);
     seen = true;
-    into = *std::move(header.value);
+    into = *header.value;
   }
 
-  void TakeTime(Header& header) {
+  void TakeTime(const Header& header) {
     const auto time = header.value.has_value() && !event_.time.has_value()
                           ? ParseRfc3339(*header.value)
                           : std::nullopt;
-    if (!time.has_value()) return Keep(std::move(header));
+    if (!time.has_value()) return Keep(header);
     event_.time = time;
   }
 
-  void TakeExtension(std::string_view name, Header& header) {
+  void TakeExtension(std::string_view name, const Header& header) {
     if (!header.value.has_value() || !IsUtf8(name) || !IsUtf8(*header.value) ||
         event_.extensions.contains(name)) {
-      return Keep(std::move(header));
+      return Keep(header);
     }
-    event_.extensions.emplace(name, *std::move(header.value));
-  }
-
-  void Keep(Header header) {
-    if (!IsUtf8(header.name)) header.name = ToUtf8(header.name);
-    event_.headers.push_back(std::move(header));
+    event_.extensions.emplace(name, *header.value);
   }
 
   Event& event_;
@@ -102,41 +106,45 @@ class HeaderReader {
   bool seen_content_type_ = false;
 };
 
-const Header* FindStructuredContentType(const Record& record) {
-  for (const Header& header : record.headers) {
-    if (header.name == kContentType && header.value.has_value() &&
-        IsStructuredContentType(*header.value)) {
-      return &header;
-    }
+bool IsStructured(const RawRecord& record) {
+  for (const auto& [name, value] : record.headers) {
+    if (name == kContentType && value.has_value() && IsStructuredContentType(*value)) return true;
   }
-  return nullptr;
+  return false;
 }
 
 }  // namespace
 
-absl::StatusOr<Event> DecodeCloudEvent(Record record, const Position& position) {
+absl::StatusOr<Event> DecodeCloudEvent(RawRecord& record, const Position& position) {
   Event event;
-  event.key = std::move(record.key);
-  if (FindStructuredContentType(record) != nullptr) {
+  HeaderReader reader(event);
+  const bool structured = IsStructured(record);
+  if (structured) {
     if (!record.value.has_value()) return Undecodable("data", "is absent in structured mode");
     if (auto status = ReadStructuredEvent(*record.value, event); !status.ok()) return status;
-    for (Header& header : record.headers) {
-      if (header.name == kContentType) continue;
-      if (!IsUtf8(header.name)) header.name = ToUtf8(header.name);
-      event.headers.push_back(std::move(header));
+    for (const RawHeaders::View header : record.headers) {
+      if (header.name != kContentType) reader.Keep(header);
     }
   } else {
-    event.data = std::move(record.value);
-    HeaderReader reader(event);
-    for (Header& header : record.headers) {
-      if (auto status = reader.Read(std::move(header)); !status.ok()) return status;
+    for (const RawHeaders::View header : record.headers) {
+      if (auto status = reader.Read(header); !status.ok()) return status;
     }
   }
   if (event.type.empty()) return Undecodable("ce_type", "is missing");
   if (event.id.empty()) {
     event.id = fmt::format("{}/{}/{}", position.topic, position.partition, position.offset);
   }
+  event.key = std::exchange(record.key, std::nullopt);
+  if (!structured) event.data = std::exchange(record.value, std::nullopt);
   return event;
+}
+
+Record RestoreRecord(const RawRecord& rest, const Event* event) {
+  Record record = RecordOf(rest);
+  if (event == nullptr) return record;
+  record.key = event->key;
+  if (!record.value.has_value()) record.value = event->data;
+  return record;
 }
 
 }  // namespace sidebus

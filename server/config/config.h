@@ -53,6 +53,18 @@ struct PublishConfig {
   friend bool operator==(const PublishConfig&, const PublishConfig&) = default;
 };
 
+enum class Switch : std::uint8_t { kOn, kOff };
+
+struct DeadLetterConfig {
+  Switch use = Switch::kOn;
+  std::string topic = "{topic}.{group}.dead";  // without prefix
+  bool create = true;
+
+  friend bool operator==(const DeadLetterConfig&, const DeadLetterConfig&) = default;
+};
+
+enum class OnUndecodable : std::uint8_t { kDeadLetter, kSkip, kHalt };
+
 struct SubscribeConfig {
   Duration lease = std::chrono::seconds(60);
   Duration min_lease = std::chrono::seconds(1);
@@ -66,6 +78,7 @@ struct SubscribeConfig {
   Duration linger = std::chrono::seconds(10);
   std::uint32_t max_interruptions = 10;
   Duration revoke_grace = std::chrono::seconds(2);
+  OnUndecodable on_undecodable = OnUndecodable::kDeadLetter;
 
   friend bool operator==(const SubscribeConfig&, const SubscribeConfig&) = default;
 };
@@ -104,6 +117,7 @@ struct Config {
   std::string topic_prefix;
   ProducerConfig producer_config;
   BrokerConfig broker;
+  DeadLetterConfig dead_letter;
   PublishConfig publish;
   SubscribeConfig subscribe;
   LimitsConfig limits;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "server/config/units.h"
 
 namespace sidebus {
@@ -64,6 +66,28 @@ void CheckBroker(ConfigDraft& draft) {
   }
 }
 
+// Kafka's names, and the two placeholders.
+void CheckDeadLetter(ConfigDraft& draft) {
+  constexpr std::string_view kPath = "dead_letter.topic";
+  if (draft.has_problem(kPath)) return;
+  std::string rest = draft.config.dead_letter.topic;
+  for (const std::string_view placeholder : {"{topic}", "{group}"}) {
+    for (std::size_t at = rest.find(placeholder); at != std::string::npos;
+         at = rest.find(placeholder)) {
+      rest.replace(at, placeholder.size(), 1, 'x');
+    }
+  }
+  const auto may_be = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+  };
+  if (!rest.empty() && rest.size() <= 249 && std::ranges::all_of(rest, may_be)) return;
+  draft.AddProblem(kPath,
+                   fmt::format("\"{}\" makes no topic name: 1 to 249 of A-Z a-z 0-9 . _ - and the "
+                               "placeholders {{topic}} and {{group}}",
+                               draft.config.dead_letter.topic));
+}
+
 }  // namespace
 
 void CheckConfig(ConfigDraft& draft) {
@@ -72,6 +96,7 @@ void CheckConfig(ConfigDraft& draft) {
   const LimitsConfig& l = c.limits;
   CheckBroker(draft);
   CheckAddresses(draft);
+  CheckDeadLetter(draft);
   AtMost(draft, "subscribe.min_lease", s.min_lease, "subscribe.lease", s.lease, FormatDuration);
   AtMost(draft, "subscribe.lease", s.lease, "subscribe.max_lease", s.max_lease, FormatDuration);
   AtMost(draft, "subscribe.min_backoff", s.min_backoff, "subscribe.max_backoff", s.max_backoff,

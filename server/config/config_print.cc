@@ -119,6 +119,8 @@ struct ValueOf {
   }
 };
 
+constexpr std::string_view kOff = "\"off\"";
+
 // A JSON string without its quotes where YAML reads the same without.
 std::string Unquoted(const std::string& scalar) {
   if (scalar.size() < 3 || scalar[0] != '"') return scalar;
@@ -161,9 +163,16 @@ template <typename OnSection, typename OnValue>
 void Walk(const LoadedConfig& loaded, OnSection on_section, OnValue on_value) {
   Config config = loaded.config;
   std::vector<std::string> open;
+  std::string off;  // the section that is switched off
   for (const ConfigRow& row : ConfigTable()) {
+    if (!off.empty() && row.path.starts_with(off)) continue;
     const Value value = std::visit(ValueOf{row, config}, row.field);
     if (!value.is_set()) continue;
+    if (HasRowsBelow(row.path)) {
+      // A section or the one word that switches it off.
+      if (value.scalar != kOff) continue;
+      off = fmt::format("{}.", row.path);
+    }
     std::vector<std::string> sections;
     std::string_view key = row.path;
     for (std::size_t dot = key.find('.'); dot != std::string_view::npos; dot = key.find('.')) {

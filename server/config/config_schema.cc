@@ -91,14 +91,20 @@ std::string DefaultJson(const ConfigRow& row) {
   if (std::holds_alternative<ListenField>(row.field)) return R"(["127.0.0.1:7420"])";
   const bool is_json = std::holds_alternative<FieldOf<std::uint32_t>>(row.field) ||
                        row.default_text == "true" || row.default_text == "false" ||
-                       row.default_text[0] == '"' || row.default_text[0] == '{';
+                       row.default_text[0] == '"' || row.default_text == "{}";
   return is_json ? std::string(row.default_text) : JsonString(row.default_text);
 }
 
-std::string RowSchema(const ConfigRow& row) {
+std::string SectionSchema(std::string_view prefix, int depth);
+
+std::string RowSchema(const ConfigRow& row, int depth) {
   const std::string fallback = DefaultJson(row);
-  return fmt::format("{{\"description\": {}, {}{}}}", JsonString(Description(row)),
-                     std::visit(TypeMembers{row}, row.field),
+  std::string type = std::visit(TypeMembers{row}, row.field);
+  if (HasRowsBelow(row.path)) {
+    type = fmt::format("\"anyOf\": [{{{}}}, {}]", type,
+                       SectionSchema(fmt::format("{}.", row.path), depth + 1));
+  }
+  return fmt::format("{{\"description\": {}, {}{}}}", JsonString(Description(row)), type,
                      fallback.empty() ? "" : ", \"default\": " + fallback);
 }
 
@@ -114,9 +120,10 @@ std::string SectionSchema(std::string_view prefix, int depth) {
     if (key == last_key) continue;  // a section's rows stand together
     last_key = key;
     const bool is_row = rest == key;
-    properties += fmt::format(
-        "{}\n{}  {}: {}", properties.empty() ? "" : ",", indent, JsonString(key),
-        is_row ? RowSchema(row) : SectionSchema(fmt::format("{}{}.", prefix, key), depth + 1));
+    properties +=
+        fmt::format("{}\n{}  {}: {}", properties.empty() ? "" : ",", indent, JsonString(key),
+                    is_row ? RowSchema(row, depth)
+                           : SectionSchema(fmt::format("{}{}.", prefix, key), depth + 1));
   }
   return fmt::format(
       "{{\"type\": \"object\", \"additionalProperties\": false, \"properties\": {{{}\n{}}}}}",

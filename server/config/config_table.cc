@@ -85,13 +85,18 @@ const std::vector<ConfigRow>& Rows() {
        "Directory of Avro schemas."},
       {"routes", AnyField{}, "", "", "", kNo,
        "Encoding, partitioner and schema of single routes."},
-      {"dead_letter", AnyField{}, "off", "", "", kDefaultOnly,
-       "Dead-letter topic. This version has none: it is always `off`, and an event that "
-       "exhausted its attempts holds its key back."},
-      {"dead_letter.topic", AnyField{}, "", "", "", kNo,
-       "Name of the dead-letter topic."},
-      {"dead_letter.create", AnyField{}, "", "", "", kNo,
-       "Make the topic when it is missing."},
+      {"dead_letter", Choice<[](Config& c) -> auto& { return c.dead_letter.use; }>({"on", "off"}),
+       "on", "", "", kYes,
+       "Where events go that used up their attempts or were rejected: a map of the keys below, or "
+       "`off`. When off, such an event holds its key back until somebody settles it."},
+      {"dead_letter.topic", [](Config& c) -> auto& { return c.dead_letter.topic; },
+       "{topic}.{group}.dead", "", "", kYes,
+       "Name of the dead-letter topic, without the topic prefix; `{topic}` and `{group}` stand for "
+       "those of the event."},
+      {"dead_letter.create", [](Config& c) -> auto& { return c.dead_letter.create; },
+       "true", "", "", kYes,
+       "Make the topic, when the first event goes there, with the partitions and replicas of the "
+       "event's own."},
       {"publish.timeout", [](Config& c) -> auto& { return c.publish.timeout; },
        "30s", "100ms", "1h", kYes,
        "Longest wait for an event to be confirmed."},
@@ -148,9 +153,12 @@ const std::vector<ConfigRow>& Rows() {
        [](Config& c) -> auto& { return c.subscribe.max_interruptions; },
        "10", "1", "1000000", kYes,
        "How often the holders of an event may vanish before it is exhausted."},
-      {"subscribe.on_undecodable", AnyField{}, "halt", "", "", kDefaultOnly,
-       "What happens to a record that is no event. This version has no dead-letter topics, hence "
-       "`halt`: its key waits."},
+      {"subscribe.on_undecodable",
+       Choice<[](Config& c) -> auto& { return c.subscribe.on_undecodable; }>(
+           {"dead_letter", "skip", "halt"}),
+       "dead_letter", "", "", kYes,
+       "What happens to a record that is no event. `halt`: it holds its key back; also what "
+       "`dead_letter` means when that is off."},
       {"subscribe.on_truncated", AnyField{}, "earliest", "", "", kDefaultOnly,
        "Where to go on when a position is above the end of the log."},
       {"subscribe.group_protocol", AnyField{}, "classic", "", "", kDefaultOnly,

@@ -50,6 +50,13 @@ GroupMetrics SubscribeMetrics::ForGroup(const std::string& group_label) {
       "sidebus_sparse_acks_truncated_total", "Commits whose sparse acks did not all fit.", group);
   result.last_commit =
       gauge("sidebus_last_commit_timestamp_seconds", "Time of the last successful commit.");
+  result.dead_lettering = gauge("sidebus_dead_lettering_events",
+                                "Events that are to be written to a dead-letter topic.");
+  result.dead_letter_failures = metrics_.AddCounter(
+      "sidebus_dead_letter_failures_total", "Attempts to write a dead letter that failed.", group);
+  result.redriven_elsewhere = metrics_.AddCounter(
+      "sidebus_redriven_elsewhere_total",
+      "Events settled because they were published again for another group.", group);
   result.interruptions = metrics_.AddCounter("sidebus_interruptions_total",
                                              "Deliveries whose holder vanished.", group);
   result.assigned = metrics_.AddCounter(kRebalances, kRebalancesHelp, with("kind", "assign"));
@@ -117,6 +124,15 @@ ConsumedTopicMetrics SubscribeMetrics::ForTopic(const std::string& group_label,
   result.assigned_partitions = metrics_.AddGauge("sidebus_assigned_partitions",
                                                  "Partitions assigned to this process.", labels);
   return result;
+}
+
+Counter SubscribeMetrics::DeadLettered(const std::string& group_label, std::string_view event_type,
+                                       std::string_view reason) {
+  return metrics_.AddCounter("sidebus_dead_lettered_events_total",
+                             "Events written to the dead-letter topic, by reason.",
+                             {{"event_type", std::string(event_type)},
+                              {"group", group_label},
+                              {"reason", std::string(reason)}});
 }
 
 Counter SubscribeMetrics::Undecodable(std::string_view topic, std::string_view reason) {

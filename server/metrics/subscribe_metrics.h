@@ -49,6 +49,9 @@ struct GroupMetrics {
   Gauge paused_ack_metadata;
   Gauge sparse_ack_use;
   Gauge last_commit;
+  Gauge dead_lettering;
+  Counter dead_letter_failures;
+  Counter redriven_elsewhere;
   Counter interruptions;
   Counter assigned;
   Counter revoked;
@@ -77,6 +80,10 @@ class SubscribeMetrics {
   GroupMetrics ForGroup(const std::string& group_label);
   DeliveredTypeMetrics ForType(const std::string& group_label, std::string_view event_type);
   ConsumedTopicMetrics ForTopic(const std::string& group_label, std::string_view topic);
+
+  // Records that were written to a dead-letter topic.
+  Counter DeadLettered(const std::string& group_label, std::string_view event_type,
+                       std::string_view reason);
 
   // Records that could not be decoded.
   Counter Undecodable(std::string_view topic, std::string_view reason);

@@ -4,10 +4,13 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "server/base/clock.h"
 #include "server/broker/consumer.h"
+#include "server/codec/dead_letter.h"
 #include "server/event/event.h"
 #include "server/subscribe/intrusive_list.h"
 
@@ -21,23 +24,37 @@ struct BufferedRecord;
 
 // What becomes of a record is in DeliveryBook's table. Gone and settled records are not kept.
 enum class RecordState : std::uint8_t {
-  kReady,    // may be handed out as soon as it is first in its lane
-  kHeld,     // a stream has it
-  kWaiting,  // for its backoff
-  kHalted,   // until an operator or its last holder settles it
+  kReady,          // may be handed out as soon as it is first in its lane
+  kHeld,           // a stream has it
+  kWaiting,        // for its backoff
+  kDeadLettering,  // until it is in the dead-letter topic
+  kHalted,         // until an operator or its last holder settles it
+};
+
+// What went wrong with a record so far.
+struct Failure {
+  std::string detail;     // the last time, for people
+  SteadyTime first_at{};  // the first time
+  // While dead-lettering.
+  DeadReason reason = DeadReason::kExhausted;
+  std::uint32_t writes = 0;  // that failed
+  std::string write_error;   // of the last one
+  bool truncated = false;    // the letter was too large with its detail
 };
 
 // A record that was taken from the consumer and is not settled.
 //
 // Ownership: RecordPool. Linked into its partition always; into its lane from arrival to the end;
-// and into at most one *place*: the type's queue (ready and first in its lane), or one of its
-// holder's lists (held).
+// and into at most one *place*: the type's queue (ready and first in its lane), one of its holder's
+// lists (held), or DeliveryBook's list of letters to write.
 struct BufferedRecord {
   DeliveryTag tag;
   std::int64_t offset = -1;
   SystemTime broker_time{};
   std::uint64_t number = 0;            // of arrival in this subscription; breaks ties
   std::shared_ptr<const Event> event;  // null: could not be decoded
+  RawRecord rest;                      // what the event did not take of the record
+  std::unique_ptr<Failure> failure;    // null: nothing failed yet
   std::uint64_t bytes = 0;             // counts against windows
   std::uint64_t cost = 0;              // taken from the memory budget
 
@@ -56,13 +73,22 @@ struct BufferedRecord {
 
   SteadyTime buffered_at{};
   SteadyTime taken_at{};  // by the holder's transport
-  SteadyTime due{};       // end of the lease, or of the backoff
+  SteadyTime due{};       // end of the lease, of the backoff, or of the wait for the next write
 
   ListHook<BufferedRecord> in_partition;
   ListHook<BufferedRecord> in_lane;
   ListHook<BufferedRecord> in_place;
   IntrusiveList<BufferedRecord, &BufferedRecord::in_place>* place = nullptr;
 };
+
+// Something went wrong with the record; the first kMaxDeadDetail bytes say what.
+inline void NoteFailure(BufferedRecord& record, std::string_view detail, SteadyTime now) {
+  if (record.failure == nullptr) {
+    record.failure = std::make_unique<Failure>();
+    record.failure->first_at = now;
+  }
+  record.failure->detail = detail.substr(0, kMaxDeadDetail);
+}
 
 using PlaceList = IntrusiveList<BufferedRecord, &BufferedRecord::in_place>;
 

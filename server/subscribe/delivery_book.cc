@@ -19,7 +19,8 @@ constexpr std::uint64_t kAttributeOverhead = 2 * sizeof(std::string) + 64;
 std::uint64_t CostOf(const DecodedRecord& record) {
   const std::size_t attributes =
       record.event == nullptr ? 0 : record.event->headers.size() + record.event->extensions.size();
-  return record.bytes + kRecordOverhead + attributes * kAttributeOverhead;
+  return record.bytes + record.rest.headers.memory() + kRecordOverhead +
+         attributes * kAttributeOverhead;
 }
 
 // Other subscriptions give memory back without telling us.
@@ -88,6 +89,7 @@ void DeliveryBook::BeginRevoke(AssignmentId assignment) {
     records.push_back(record);
   }
   for (BufferedRecord* record : records) {
+    if (record->place == &under_way_) continue;  // may be confirmed yet
     if (!IsGiven(*record)) {
       Drop(*record);
       continue;
@@ -162,12 +164,19 @@ void DeliveryBook::AddOne(PartitionBuffer& partition, DecodedRecord decoded, Ste
   TypeQueue* const type =
       decoded.event == nullptr ? nullptr : &topics_.Find(partition.topic, decoded.event->type);
   if (type == nullptr) topics_.CountUndecodable(partition.topic);
+  if (decoded.elsewhere) {
+    metrics_.redriven_elsewhere.Increment();
+    decisions_.settled.push_back(decoded.tag);
+    return;
+  }
   if (type != nullptr && !Wanted(*type, now)) {
     Unwanted(*type, partition.topic);
     decisions_.settled.push_back(decoded.tag);
     return;
   }
-  if (type == nullptr && broadcast()) {
+  const bool skip = type == nullptr ? settings_.on_undecodable == Undecodable::kSkip : false;
+  const bool unfit = type == nullptr || IsTooLarge(decoded.bytes);
+  if (skip || (unfit && broadcast())) {
     decisions_.settled.push_back(decoded.tag);
     return;
   }
@@ -179,6 +188,7 @@ void DeliveryBook::AddOne(PartitionBuffer& partition, DecodedRecord decoded, Ste
   record.number = ++last_number_;
   record.cost = CostOf(decoded);
   record.event = std::move(decoded.event);
+  record.rest = std::move(decoded.rest);
   record.bytes = decoded.bytes;
   record.partition = &partition;
   record.type = type;
@@ -188,13 +198,19 @@ void DeliveryBook::AddOne(PartitionBuffer& partition, DecodedRecord decoded, Ste
   partition.records.PushBack(record);
   ++unsettled_;
   unsettled_bytes_ += record.bytes;
-  const bool first = partition.lanes.Add(record, decoded.key);
-  if (type == nullptr) {
-    Halt(record, "a record cannot be decoded and holds back its key",
-         std::string(decoded.error.message()));
-  } else if (first) {
-    MakeReady(record, false);
+  if (type == nullptr) NoteFailure(record, std::string(decoded.error.message()), now);
+  if (partition.lanes.Add(record, decoded.key)) Begin(record, now);
+}
+
+// The record is the first of its lane now.
+void DeliveryBook::Begin(BufferedRecord& record, SteadyTime now) {
+  if (record.type == nullptr) {
+    return GiveUp(record, DeadReason::kUndecodable,
+                  settings_.on_undecodable == Undecodable::kDeadLetter);
   }
+  if (!IsTooLarge(record.bytes)) return MakeReady(record, false);
+  NoteFailure(record, "larger than a stream may receive", now);
+  GiveUp(record, DeadReason::kUndeliverableSize, true);
 }
 
 bool DeliveryBook::Wanted(const TypeQueue& queue, SteadyTime now) const {
@@ -206,12 +222,10 @@ void DeliveryBook::Unwanted(TypeQueue& queue, const TopicQueues& topic) {
   queue.metrics.unwanted.Increment();
   queue.metrics.settled_unwanted.Increment();
   if (std::exchange(queue.unwanted_logged, true)) return;
-  std::string_view name = kUnknownTypeLabel;
-  for (const auto& [type, known] : topic.types) {
-    if (known.get() == &queue) name = type;
-  }
   Log(LogLevel::kWarning, "no stream of the group names this event type: its events are settled",
-      {{"group", settings_.group}, {"topic", *topic.topic}, {"event_type", name}});
+      {{"group", settings_.group},
+       {"topic", *topic.topic},
+       {"event_type", Topics::LabelOf(topic, queue)}});
 }
 
 void DeliveryBook::MakeReady(BufferedRecord& record, bool front) {
@@ -224,7 +238,7 @@ void DeliveryBook::MakeReady(BufferedRecord& record, bool front) {
 
 void DeliveryBook::BecameFirst(BufferedRecord* record, SteadyTime now) {
   while (record != nullptr && record->state == RecordState::kReady) {
-    if (Wanted(*record->type, now)) return MakeReady(*record, false);
+    if (record->type == nullptr || Wanted(*record->type, now)) return Begin(*record, now);
     Unwanted(*record->type, record->partition->topic);
     record = TakeOut(*record);
   }
@@ -232,6 +246,10 @@ void DeliveryBook::BecameFirst(BufferedRecord* record, SteadyTime now) {
 
 void DeliveryBook::SettleRecord(BufferedRecord& record, Counter& result, SteadyTime now) {
   result.Increment();
+  Finish(record, now);
+}
+
+void DeliveryBook::Finish(BufferedRecord& record, SteadyTime now) {
   LeaveState(record);
   ForgetHolder(record);
   BecameFirst(TakeOut(record), now);
@@ -268,10 +286,21 @@ void DeliveryBook::LeaveState(BufferedRecord& record) {
       backoffs_.erase({record.due, record.number, &record});
       --held_back_;
       break;
+    case RecordState::kDeadLettering:
+      LeaveLetters(record);
+      --held_back_;
+      break;
     case RecordState::kHalted:
       --held_back_;
       break;
   }
+}
+
+// For what is due then: the next attempt, or the next try to write.
+void DeliveryBook::Wait(BufferedRecord& record, Duration wait, SteadyTime now) {
+  record.due = now + wait;
+  backoffs_.insert({record.due, record.number, &record});
+  NoteDue(record.due);
 }
 
 void DeliveryBook::ReturnRoom(PartitionBuffer& partition) {
@@ -317,6 +346,11 @@ void DeliveryBook::RunDue(SteadyTime now) {
   }
   while (!backoffs_.empty() && std::get<SteadyTime>(*backoffs_.begin()) <= now) {
     BufferedRecord& record = *std::get<BufferedRecord*>(*backoffs_.begin());
+    if (record.state == RecordState::kDeadLettering) {
+      backoffs_.erase(backoffs_.begin());
+      QueueLetter(record);
+      continue;
+    }
     LeaveState(record);
     record.state = RecordState::kReady;
     if (Wanted(*record.type, now)) {

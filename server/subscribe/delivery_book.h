@@ -1,5 +1,6 @@
 #pragma once
 
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -9,7 +10,9 @@
 #include <tuple>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "server/base/memory_budget.h"
+#include "server/subscribe/dead_letters.h"
 #include "server/subscribe/partition_buffer.h"
 #include "server/subscribe/stream_state.h"
 #include "server/subscribe/topic_queues.h"
@@ -24,28 +27,40 @@ struct DecodedRecord {
   std::optional<std::string> key;
   std::shared_ptr<const Event> event;  // null: `error` says why it can never be decoded
   absl::Status error;
-  std::uint64_t bytes = 0;
+  RawRecord rest;           // what the event did not take of the record
+  std::uint64_t bytes = 0;  // of the whole record
+  bool elsewhere = false;   // redriven for another group
 };
 
 // Who holds which record of a group, and what becomes of it: the records that were taken from the
 // consumer and are not settled, their lanes, attempts, leases and backoffs.
 //
 // clang-format off
-//  state \ input  dispatch  ack       nack retry,       nack     nack      backoff  stream  revoked
-//                                     lease over        reject   skip      over     gone
-//  ready          held      settled*  -                 -        -         -        -       gone
-//  held           -         settled   waiting; without  halted   settled   -        ready,  gone,
-//                                     attempts left                                 front;  told
-//                                     halted, settled                               or as
-//                                                                                   without
-//                                                                                   attempts
-//  waiting        -         settled*  -                 halted*  settled*  ready    -       gone
-//  halted         -         settled*  -                 -        settled*  -        -       gone
+//  state \ input  dispatch  ack       nack retry,       nack      nack      backoff  stream   letter   revoked
+//                                     lease over        reject    skip      over     gone     written
+//  ready          held      settled*  -                 -         -         -        -        -        gone
+//  held           -         settled   waiting; without  dead-     settled   -        ready,   -        gone,
+//                                     attempts left     lettering                    front;            told
+//                                     dead-lettering,                                or as
+//                                     halted, settled                                without
+//                                                                                    attempts
+//  waiting        -         settled*  -                 dead-     settled*  ready    -        -        gone
+//                                                       lettering*
+//  dead-lettering -         -         -                 -         -         written  -        settled  gone*2
+//                                                                           again
+//  halted         -         settled*  -                 dead-     settled*  -        -        -        gone
+//                                                       lettering*
 // clang-format on
 //
 //   *  by the last holder, as long as the record was not handed out again. "-": nothing changes;
 //      a stream that settled such an id is told (LEASE_EXPIRED, DELIVERY_REVOKED,
 //      DELIVERY_UNKNOWN). Held but not taken yet by the stream's transport: the id is unknown.
+//   *2 a letter that is under way may still be confirmed in the grace of a revocation
+//
+// Without dead letters, halted stands for dead-lettering. A record that is no event, or too large for
+// any stream, is dead-lettered (or halted, or settled: `on_undecodable`) when it is the first of its
+// lane. A letter that cannot be written is written again with back-off; one that is too large even
+// without its detail is halted.
 //
 // A stream that vanishes interrupts what it held. After some interruptions a record is delivered
 // alone, with nothing else held by that stream, so that one that makes applications crash is told
@@ -70,6 +85,9 @@ class DeliveryBook {
     Duration max_delay{};
     Duration linger{};
     std::uint32_t max_interruptions = 10;
+    bool dead_letters = false;
+    Undecodable on_undecodable = Undecodable::kHalt;
+    std::uint64_t max_delivery_bytes = std::numeric_limits<std::uint64_t>::max();
     std::uint64_t seed = 0;
   };
 
@@ -120,6 +138,17 @@ class DeliveryBook {
   void RunDue(SteadyTime now);
   std::optional<SteadyTime> NextDue(SteadyTime now) const;
 
+  // The next letter to be written, with memory reserved by `reserve` (bytes); nullopt: there is
+  // none, or no memory for it now.
+  struct LetterToWrite {
+    DeadLetter letter;
+    std::uint64_t reserved = 0;
+  };
+  std::optional<LetterToWrite> TakeLetter(absl::FunctionRef<bool(std::uint64_t)> reserve,
+                                          SteadyTime now, SystemTime wall_now);
+  // What became of it. A letter whose record is gone is of no interest any more.
+  void LetterDone(std::uint64_t number, const absl::Status& written, SteadyTime now);
+
   Decisions TakeDecisions();
   void Touch(StreamState& stream);
 
@@ -129,6 +158,8 @@ class DeliveryBook {
   std::size_t unsettled() const { return unsettled_; }
   std::uint64_t unsettled_bytes() const { return unsettled_bytes_; }
   std::size_t held_back() const { return held_back_; }
+  std::size_t dead_lettering() const { return letters_.size(); }
+  bool writes_letters() const { return !to_write_.empty() || !under_way_.empty(); }
   std::size_t paused(Paused why) const;
   Duration OldestUnsettled(SteadyTime now) const;
 
@@ -139,6 +170,8 @@ class DeliveryBook {
   bool Wanted(const TypeQueue& queue, SteadyTime now) const;
   void AddOne(PartitionBuffer& partition, DecodedRecord decoded, SteadyTime now);
   void Unwanted(TypeQueue& queue, const TopicQueues& topic);
+  bool IsTooLarge(std::uint64_t bytes) const { return bytes > settings_.max_delivery_bytes; }
+  void Begin(BufferedRecord& record, SteadyTime now);
   void MakeReady(BufferedRecord& record, bool front);
   void BecameFirst(BufferedRecord* record, SteadyTime now);
   StreamState* MostRoom(const TypeQueue& queue, const BufferedRecord& record);
@@ -147,11 +180,17 @@ class DeliveryBook {
   void ForgetHolder(BufferedRecord& record);
   void Return(BufferedRecord& record);
   void Interrupt(BufferedRecord& record, SteadyTime now);
-  void Exhaust(BufferedRecord& record, std::string_view what, std::string_view why, SteadyTime now);
+  void Exhaust(BufferedRecord& record, DeadReason reason, std::string_view why, SteadyTime now);
   void Fail(BufferedRecord& record, bool counted, std::optional<Duration> delay,
             std::string_view why, SteadyTime now);
-  void Halt(BufferedRecord& record, std::string_view what, std::string_view detail);
+  void GiveUp(BufferedRecord& record, DeadReason reason, bool dead_letter);
+  void Halt(BufferedRecord& record, std::string_view what);
+  void QueueLetter(BufferedRecord& record);
+  void LeaveLetters(BufferedRecord& record);
+  void WriteLater(BufferedRecord& record, const absl::Status& why, SteadyTime now);
   void LeaveState(BufferedRecord& record);
+  void Wait(BufferedRecord& record, Duration wait, SteadyTime now);
+  void Finish(BufferedRecord& record, SteadyTime now);
   void SettleRecord(BufferedRecord& record, Counter& result, SteadyTime now);
   BufferedRecord* TakeOut(BufferedRecord& record);
   void Drop(BufferedRecord& record);
@@ -173,6 +212,9 @@ class DeliveryBook {
   std::map<AssignmentId, std::unique_ptr<PartitionBuffer>> partitions_;
   std::vector<StreamState*> streams_;
   std::set<Due> backoffs_;
+  absl::flat_hash_map<std::uint64_t, BufferedRecord*> letters_;  // dead-lettering, by number
+  PlaceList to_write_;
+  PlaceList under_way_;
   std::optional<SteadyTime> retry_memory_;  // when partitions without memory are asked again
   SteadyTime swept_{};
 
@@ -183,7 +225,7 @@ class DeliveryBook {
   std::uint64_t last_number_ = 0;
   std::size_t unsettled_ = 0;
   std::uint64_t unsettled_bytes_ = 0;
-  std::size_t held_back_ = 0;  // waiting or halted
+  std::size_t held_back_ = 0;  // waiting, dead-lettering or halted
   std::uint32_t share_events_ = 0;
   std::uint64_t share_bytes_ = 0;
   Decisions decisions_;

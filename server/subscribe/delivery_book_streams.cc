@@ -10,8 +10,6 @@
 namespace sidebus {
 namespace {
 
-constexpr std::size_t kMaxReason = 1024;
-
 double Seconds(Duration duration) {
   return std::max(0.0, std::chrono::duration<double>(duration).count());
 }
@@ -143,6 +141,7 @@ void DeliveryBook::Ack(StreamState& stream, std::uint64_t id, SteadyTime now) {
   BufferedRecord* const given = Given(stream, id);
   if (given == nullptr) return Refuse(stream, id, now);
   BufferedRecord& record = *given;
+  if (record.state == RecordState::kDeadLettering) return Refuse(stream, id, now);
   stream.suspect = false;
   stream.dead.Forget(id);
   DeliveredTypeMetrics& metrics = record.type->metrics;
@@ -156,12 +155,12 @@ void DeliveryBook::Settle(StreamState& stream, const Nack& nack, SteadyTime now)
   BufferedRecord& record = *given;
   const bool retry = nack.action == Nack::Action::kRetry;
   const bool held = record.state == RecordState::kHeld;
-  if (record.state == RecordState::kReady || (!held && retry)) {
+  if (record.state == RecordState::kReady || record.state == RecordState::kDeadLettering ||
+      (!held && retry)) {
     return Refuse(stream, nack.delivery_id, now);
   }
   stream.suspect = false;
   DeliveredTypeMetrics& metrics = record.type->metrics;
-  const std::string_view reason = std::string_view(nack.reason).substr(0, kMaxReason);
   if (nack.action == Nack::Action::kSkip) {
     stream.dead.Forget(nack.delivery_id);
     SettleRecord(record, metrics.settled_skip, now);
@@ -173,12 +172,13 @@ void DeliveryBook::Settle(StreamState& stream, const Nack& nack, SteadyTime now)
     metrics.returned_nack.Increment();
     std::optional<Duration> delay = nack.delay;
     if (delay.has_value()) delay = std::clamp(*delay, Duration(0), settings_.max_delay);
-    Fail(record, !nack.not_counted, delay, reason, now);
+    Fail(record, !nack.not_counted, delay, nack.reason, now);
   } else if (broadcast()) {
     SettleRecord(record, metrics.settled_reject, now);
-  } else if (record.state != RecordState::kHalted) {
+  } else if (record.state != RecordState::kHalted || settings_.dead_letters) {
+    NoteFailure(record, nack.reason, now);
     LeaveState(record);
-    Halt(record, "an event was rejected and holds back its key", reason);
+    GiveUp(record, DeadReason::kRejected, true);
   }
 }
 
@@ -202,36 +202,25 @@ void DeliveryBook::Fail(BufferedRecord& record, bool counted, std::optional<Dura
   if (record.partition->revoking) return Drop(record);
   const RetryPolicy& policy = record.holder->start.retry;
   if (counted && record.attempt >= policy.max_attempts) {
-    return Exhaust(record, "an event used up its attempts and holds back its key", why, now);
+    return Exhaust(record, DeadReason::kExhausted, why, now);
   }
+  NoteFailure(record, why, now);
   LeaveState(record);
   record.state = RecordState::kWaiting;
-  record.due = now + (delay.has_value() ? *delay : BackoffAfter(policy, record.attempt, random_));
+  Wait(record, delay.has_value() ? *delay : BackoffAfter(policy, record.attempt, random_), now);
   if (counted) ++record.attempt;
   ++held_back_;
-  backoffs_.insert({record.due, record.number, &record});
-  NoteDue(record.due);
 }
 
-void DeliveryBook::Exhaust(BufferedRecord& record, std::string_view what, std::string_view why,
+void DeliveryBook::Exhaust(BufferedRecord& record, DeadReason reason, std::string_view why,
                            SteadyTime now) {
-  if (record.holder->start.retry.on_exhausted == Exhausted::kSkip) {
+  const Exhausted policy = record.holder->start.retry.on_exhausted.value_or(Exhausted::kHalt);
+  if (policy == Exhausted::kSkip) {
     return SettleRecord(record, record.type->metrics.settled_exhausted, now);
   }
+  NoteFailure(record, why, now);
   LeaveState(record);
-  Halt(record, what, why);
-}
-
-void DeliveryBook::Halt(BufferedRecord& record, std::string_view what, std::string_view detail) {
-  record.state = RecordState::kHalted;
-  ++held_back_;
-  Log(LogLevel::kWarning, what,
-      {{"group", settings_.group},
-       {"topic", *record.partition->topic.topic},
-       {"partition", record.partition->partition},
-       {"offset", record.offset},
-       {"attempt", record.attempt},
-       {"detail", detail}});
+  GiveUp(record, reason, policy == Exhausted::kDeadLetter);
 }
 
 void DeliveryBook::Release(BufferedRecord& record) {
@@ -260,10 +249,10 @@ void DeliveryBook::Return(BufferedRecord& record) {
 void DeliveryBook::Interrupt(BufferedRecord& record, SteadyTime now) {
   if (!IsGiven(record) || record.partition->revoking) return Return(record);
   metrics_.interruptions.Increment();
+  NoteFailure(record, "its holder vanished", now);
   if (++record.interruptions < settings_.max_interruptions) return Return(record);
   record.type->metrics.returned_stream_gone.Increment();
-  Exhaust(record, "the holders of an event vanished too often, and it holds back its key",
-          "interrupted", now);
+  Exhaust(record, DeadReason::kInterrupted, "its holders vanished", now);
 }
 
 void DeliveryBook::ReturnQueued(StreamState& stream) {

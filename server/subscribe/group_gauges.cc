@@ -11,6 +11,7 @@ double Seconds(Duration duration) { return std::chrono::duration<double>(duratio
 void Add(SubscriptionFigures& sum, const SubscriptionFigures& figures) {
   sum.streams += figures.streams;
   sum.held_back += figures.held_back;
+  sum.dead_lettering += figures.dead_lettering;
   sum.unsettled += figures.unsettled;
   sum.unsettled_bytes += figures.unsettled_bytes;
   sum.paused_lane_share += figures.paused_lane_share;
@@ -41,6 +42,7 @@ void GroupGauges::Set(const std::vector<SubscriptionFigures>& subscriptions) {
     gauges.subscriptions.Set(Number(live[label]));
     gauges.streams.Set(Number(sum.streams));
     gauges.held_back_keys.Set(Number(sum.held_back));
+    gauges.dead_lettering.Set(Number(sum.dead_lettering));
     gauges.unsettled_events.Set(Number(sum.unsettled));
     gauges.unsettled_bytes.Set(Number(sum.unsettled_bytes));
     gauges.paused_lane_share.Set(Number(sum.paused_lane_share));

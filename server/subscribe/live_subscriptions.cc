@@ -277,9 +277,10 @@ class LiveSubscriptions::Impl : public std::enable_shared_from_this<Impl> {
 
 LiveSubscriptions::LiveSubscriptions(SubscribeOptions options, std::shared_ptr<const Router> router,
                                      Broker& broker, MemoryBudget& budget, const Clock& clock,
-                                     Timers& timers, SubscribeMetrics& metrics)
-    : impl_(std::make_shared<Impl>(
-          SubscribeWorld{options, std::move(router), broker, budget, clock, timers, metrics})) {}
+                                     Timers& timers, SubscribeMetrics& metrics,
+                                     DeadLetters* dead_letters)
+    : impl_(std::make_shared<Impl>(SubscribeWorld{options, std::move(router), broker, budget, clock,
+                                                  timers, metrics, dead_letters})) {}
 
 LiveSubscriptions::~LiveSubscriptions() { impl_->Stop(); }
 

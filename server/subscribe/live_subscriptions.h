@@ -1,5 +1,6 @@
 #pragma once
 
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 
 namespace sidebus {
 
+class DeadLetters;
 class SubscribeMetrics;
 
 // The `subscribe` and `limits` parts of the configuration that matter here.
@@ -28,6 +30,8 @@ struct SubscribeOptions {
   Duration linger = std::chrono::seconds(10);
   std::uint32_t max_interruptions = 10;
   Duration revoke_grace = std::chrono::seconds(2);
+  Undecodable on_undecodable = Undecodable::kHalt;
+  std::uint64_t max_delivery_bytes = std::numeric_limits<std::uint64_t>::max();  // of one event
   Duration heartbeat = std::chrono::seconds(10);
   std::uint32_t max_streams = 256;
   std::uint32_t max_subscriptions = 32;
@@ -43,9 +47,10 @@ struct SubscribeOptions {
 // use any more, and only `clock` must still be there.
 class LiveSubscriptions {
  public:
+  // `dead_letters` null: there are none, and what would go there is halted.
   LiveSubscriptions(SubscribeOptions options, std::shared_ptr<const Router> router, Broker& broker,
                     MemoryBudget& budget, const Clock& clock, Timers& timers,
-                    SubscribeMetrics& metrics);
+                    SubscribeMetrics& metrics, DeadLetters* dead_letters = nullptr);
   ~LiveSubscriptions();
 
   // Validates the start completely, then attaches a stream to the group's subscription, which it

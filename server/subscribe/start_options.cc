@@ -159,15 +159,14 @@ absl::StatusOr<RetryPolicy> ResolveRetry(const SubscribeStart& start,
   if (wanted.max_backoff > Duration(0) && wanted.min_backoff > wanted.max_backoff) {
     return StartInvalid("retry.min_backoff", "is longer than `retry.max_backoff`");
   }
-  if (wanted.on_exhausted == Exhausted::kDeadLetter) {
+  const bool dead_letters = options.retry.on_exhausted == Exhausted::kDeadLetter;
+  if (wanted.on_exhausted == Exhausted::kDeadLetter && !dead_letters) {
     return MakeError(Reason::kNotSupported,
-                     "this version has no dead-letter topics: use EXHAUSTED_HALT or EXHAUSTED_SKIP",
+                     "`dead_letter` is off in the gateway's configuration: use EXHAUSTED_HALT or "
+                     "EXHAUSTED_SKIP, or set it",
                      {{std::string(error_key::kField), "retry.on_exhausted"}});
   }
   RetryPolicy result = NarrowRetryPolicy(options.retry, wanted, options.max_delay);
-  if (!result.on_exhausted.has_value() || result.on_exhausted == Exhausted::kDeadLetter) {
-    result.on_exhausted = Exhausted::kHalt;
-  }
   if (start.group.empty()) result.on_exhausted = Exhausted::kSkip;
   return result;
 }

@@ -16,6 +16,8 @@ namespace sidebus {
 enum class Ordering : std::uint8_t { kByKey, kByPartition, kUnordered };
 enum class DataFormat : std::uint8_t { kStored, kJson };
 enum class Exhausted : std::uint8_t { kDeadLetter, kSkip, kHalt };
+// What happens to a record that is no event.
+enum class Undecodable : std::uint8_t { kDeadLetter, kSkip, kHalt };
 
 // How much a stream may hold unsettled. Both zero: paused.
 struct Window {

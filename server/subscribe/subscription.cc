@@ -23,6 +23,9 @@ Subscription::Subscription(const SubscribeWorld& world, const EffectiveStart& fi
              .max_delay = world.options.max_delay,
              .linger = world.options.linger,
              .max_interruptions = world.options.max_interruptions,
+             .dead_letters = world.dead_letters != nullptr && !first.group.empty(),
+             .on_undecodable = world.options.on_undecodable,
+             .max_delivery_bytes = world.options.max_delivery_bytes,
              .seed = seed},
             world.router, world.metrics, world.budget),
       metrics_(world.metrics.ForGroup(group_label_)) {}
@@ -89,8 +92,14 @@ void Subscription::UpdateTopics(SteadyTime now) {
 
 void Subscription::OnAssigned(AssignmentId assignment, const std::string& topic,
                               std::int32_t partition) {
-  MutexLock lock(mu_);
-  book_.Assign(assignment, topic, partition);
+  std::shared_ptr<const std::string> first_of;
+  {
+    MutexLock lock(mu_);
+    const TopicQueues& queues = book_.Assign(assignment, topic, partition).topic;
+    if (queues.partitions == 1) first_of = queues.topic;
+  }
+  if (first_of == nullptr || world_.dead_letters == nullptr || first_.group.empty()) return;
+  world_.dead_letters->Prepare(*first_of, first_.group);
 }
 
 Room Subscription::RoomFor(AssignmentId assignment) {
@@ -127,12 +136,14 @@ void Subscription::OnRecords(AssignmentId assignment, std::vector<ConsumedRecord
     next.broker_time = record.timestamp;
     next.key = record.record.key;
     next.bytes = SizeOf(record.record);
-    auto event = DecodeCloudEvent(std::move(record.record), position);
+    next.elsewhere = RedriveGroupOf(record.record.headers).value_or(first_.group) != first_.group;
+    auto event = DecodeCloudEvent(record.record, position);
     if (event.ok()) {
       next.event = std::make_shared<const Event>(*std::move(event));
     } else {
       next.error = event.status();
     }
+    next.rest = std::move(record.record);
   }
 
   Effects effects;
@@ -200,6 +211,11 @@ Subscription::Effects Subscription::Collect(Caller caller) {
   if (stopped_) return effects;
   const SteadyTime now = world_.clock.Now();
   std::optional<SteadyTime> due;
+  while (auto letter = book_.TakeLetter(
+             [this](std::uint64_t bytes) { return world_.dead_letters->TryReserve(bytes); }, now,
+             world_.clock.WallNow())) {
+    effects.letters.push_back(*std::move(letter));
+  }
   while (true) {
     DeliveryBook::Decisions decisions = book_.TakeDecisions();
     if (decisions.due.has_value()) due = std::min(due.value_or(*decisions.due), *decisions.due);
@@ -234,9 +250,33 @@ Subscription::Effects Subscription::Collect(Caller caller) {
 void Subscription::Run(Effects effects) {
   for (const auto& gate : effects.notify) gate->Notify();
   if (effects.arm.has_value()) Arm(*effects.arm);
+  for (DeliveryBook::LetterToWrite& letter : effects.letters) Write(std::move(letter));
   if (effects.closed) {
     world_.timers.At(world_.clock.Now(), [self = shared_from_this()] { self->TakeDown(); });
   }
+}
+
+void Subscription::Write(DeliveryBook::LetterToWrite next) {
+  const std::uint64_t number = next.letter.number;
+  const absl::Status accepted =
+      world_.dead_letters->Write(std::move(next.letter), next.reserved,
+                                 [weak = weak_from_this(), number](const absl::Status& written) {
+                                   if (const auto self = weak.lock()) {
+                                     self->OnLetterDone(number, written);
+                                   }
+                                 });
+  if (!accepted.ok()) OnLetterDone(number, accepted);
+}
+
+void Subscription::OnLetterDone(std::uint64_t number, const absl::Status& written) {
+  Effects effects;
+  {
+    MutexLock lock(mu_);
+    book_.LetterDone(number, written, world_.clock.Now());
+    book_.Dispatch();
+    effects = Collect(Caller::kSubscriber);
+  }
+  Run(std::move(effects));
 }
 
 void Subscription::Arm(SteadyTime when) {

@@ -9,6 +9,7 @@
 #include "server/base/memory_budget.h"
 #include "server/base/mutex.h"
 #include "server/broker/broker.h"
+#include "server/subscribe/dead_letters.h"
 #include "server/subscribe/delivery_book.h"
 #include "server/subscribe/live_subscriptions.h"
 
@@ -20,6 +21,7 @@ struct SubscriptionFigures {
   bool live = false;  // not closed
   std::size_t streams = 0;
   std::size_t held_back = 0;
+  std::size_t dead_lettering = 0;
   std::size_t unsettled = 0;
   std::uint64_t unsettled_bytes = 0;
   std::size_t paused_lane_share = 0;
@@ -40,6 +42,7 @@ struct SubscribeWorld {
   const Clock& clock;
   Timers& timers;
   SubscribeMetrics& metrics;
+  DeadLetters* dead_letters = nullptr;  // null: off
 };
 
 // One group in this process: one broker consumer, any number of streams. Joins the consumer and the
@@ -114,6 +117,7 @@ class Subscription final : public ConsumerHandler,
   // What is left to do after the lock is given back.
   struct Effects {
     std::vector<std::shared_ptr<SinkGate>> notify;
+    std::vector<DeliveryBook::LetterToWrite> letters;
     std::optional<SteadyTime> arm;
     bool closed = false;  // the subscription can be taken down
   };
@@ -122,6 +126,8 @@ class Subscription final : public ConsumerHandler,
 
   Effects Collect(Caller caller) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Run(Effects effects);
+  void Write(DeliveryBook::LetterToWrite letter);
+  void OnLetterDone(std::uint64_t number, const absl::Status& written);
   void Arm(SteadyTime when);
   void OnTimer();
   void SendHeartbeats(SteadyTime now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -109,7 +109,8 @@ void Subscription::Abandon(StreamState& stream) {
 }
 
 void Subscription::FinishWhenSettled(StreamState& stream) {
-  if (stream.phase != StreamState::Phase::kDraining || stream.held > 0) return;
+  // What it rejected is to be safe before it goes, or the next one gets it again.
+  if (stream.phase != StreamState::Phase::kDraining || stream.held + stream.letters > 0) return;
   if (!stream.client_ends) return;  // the gateway drains: it ends with the others
   const auto owner = std::find_if(streams_.begin(), streams_.end(), [&](const auto& candidate) {
     return candidate.get() == &stream;
@@ -191,7 +192,7 @@ void Subscription::CheckDrained(SteadyTime now) {
   const bool busy = std::any_of(streams_.begin(), streams_.end(), [](const auto& stream) {
     return stream->held > 0 || stream->phase == StreamState::Phase::kFinishing;
   });
-  if (busy && *drain_until_ > now) return;
+  if ((busy || book_.writes_letters()) && *drain_until_ > now) return;
   left_unsettled_ = book_.held();
   EndAll(MakeError(Reason::kDraining, "the gateway is shutting down or was drained: reconnect"));
   StartClosing();
@@ -326,6 +327,7 @@ SubscriptionFigures Subscription::TakeFigures() {
   figures.live = state_ != State::kClosed;
   figures.streams = streams_.size();
   figures.held_back = book_.held_back();
+  figures.dead_lettering = book_.dead_lettering();
   figures.unsettled = book_.unsettled();
   figures.unsettled_bytes = book_.unsettled_bytes();
   figures.paused_lane_share = book_.paused(Paused::kShare);

@@ -60,6 +60,18 @@ void Topics::CountUndecodable(TopicQueues& topic) {
   topic.undecodable->Increment();
 }
 
+void Topics::CountDeadLetter(const TopicQueues& topic, const TypeQueue* type, DeadReason reason) {
+  const std::string_view label = type == nullptr ? kUnknownTypeLabel : LabelOf(topic, *type);
+  metrics_.DeadLettered(group_label_, label, NameOf(reason)).Increment();
+}
+
+std::string_view Topics::LabelOf(const TopicQueues& topic, const TypeQueue& queue) {
+  for (const auto& [type, known] : topic.types) {
+    if (known.get() == &queue) return type;
+  }
+  return kUnknownTypeLabel;
+}
+
 void Topics::Prune(SteadyTime now) {
   std::erase_if(topics_, [now](const auto& entry) {
     const TopicQueues& topic = *entry.second;

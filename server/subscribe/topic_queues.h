@@ -62,6 +62,12 @@ class Topics {
   // A record of the topic is no event.
   void CountUndecodable(TopicQueues& topic);
 
+  // A record of the topic is in its dead-letter topic; `type` null: it was no event.
+  void CountDeadLetter(const TopicQueues& topic, const TypeQueue* type, DeadReason reason);
+
+  // The label under which the events of a queue are counted.
+  static std::string_view LabelOf(const TopicQueues& topic, const TypeQueue& queue);
+
   // Forgets topics that nobody wants any more, of which nothing is assigned, and no queue of which is
   // in DeliveryBook's round.
   void Prune(SteadyTime now);

@@ -1,5 +1,7 @@
 #include <gmock/gmock.h>
 
+#include <future>
+
 #include "server/base/error.h"
 #include "tests/broker_contract/contract.h"
 
@@ -57,6 +59,44 @@ TEST_P(BrokerContract, ATopicThatDoesNotExistIsMissingAndReadyOnceItWasMade) {
   ASSERT_TRUE(listener().WaitFor(handle, TopicReadiness::kReady));
   EXPECT_EQ(Publish(topic, ValueOf("a")).outcome, DeliveryReport::Outcome::kWritten);
   EXPECT_TRUE(producer().condition().reachable);
+}
+
+// What became of the creation of a topic.
+absl::Status Create(Producer& producer, ProducerTopic& topic, const std::string& like) {
+  std::promise<absl::Status> created;
+  producer.CreateTopic(topic, like,
+                       [&](absl::Status status) { created.set_value(std::move(status)); });
+  return created.get_future().get();
+}
+
+TEST_P(BrokerContract, ATopicIsMadeWithThePartitionsOfAnother) {
+  const std::string like = NewTopic(3);
+  const std::string topic = UnusedName("made");
+  ProducerTopic& handle = producer().Topic(topic);
+  ASSERT_TRUE(listener().WaitFor(handle, TopicReadiness::kMissing));
+
+  EXPECT_TRUE(Create(producer(), handle, like).ok());
+
+  ASSERT_TRUE(listener().WaitFor(handle, TopicReadiness::kReady));
+  EXPECT_EQ(Publish(topic, ValueOf("a")).outcome, DeliveryReport::Outcome::kWritten);
+  Receiver receiver;
+  auto consumer = Consume(UnusedName("group"), {topic}, receiver);
+  ASSERT_TRUE(receiver.WaitForRecords(1));
+  EXPECT_EQ(consumer->stats().topics.at(topic).partitions, 3u);
+  EXPECT_TRUE(CloseAndWait(std::move(consumer)).ok());
+}
+
+TEST_P(BrokerContract, ATopicThatSomebodyElseMadeIsThere) {
+  const std::string topic = NewTopic(1);
+
+  EXPECT_TRUE(Create(producer(), producer().Topic(topic), topic).ok());
+}
+
+TEST_P(BrokerContract, ATopicIsNotMadeLikeOneThatDoesNotExist) {
+  const absl::Status created =
+      Create(producer(), producer().Topic(UnusedName("made")), UnusedName("missing"));
+
+  EXPECT_EQ(ReasonOf(created), Reason::kTopicMissing);
 }
 
 TEST_P(BrokerContract, FlushReturnsAtOnceWhenNothingIsAccepted) {
@@ -165,7 +205,7 @@ TEST_P(BrokerContract, BytesComeBackExactly) {
   ASSERT_TRUE(receiver.WaitForRecords(records.size()));
   const auto received = receiver.received();
   for (std::size_t i = 0; i < records.size(); ++i) {
-    EXPECT_EQ(received[i].record.record, records[i]) << "record " << i;
+    EXPECT_EQ(RecordOf(received[i].record.record), records[i]) << "record " << i;
     EXPECT_EQ(received[i].record.offset, static_cast<std::int64_t>(i));
     EXPECT_GT(received[i].record.timestamp, SystemTime{});
   }

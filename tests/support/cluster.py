@@ -41,6 +41,8 @@ class Cluster:
         wanted = [NewTopic(topic, partitions, replication_factor=1) for topic in topics]
         for made in self._admin.create_topics(wanted, operation_timeout=20).values():
             made.result(30)
+        # The controller has them; the broker that clients ask hears of it a little later.
+        eventually(lambda: set(topics) <= self.topics(), f"the new topics {topics}")
 
     def topics(self):
         return set(self._admin.list_topics(timeout=20).topics)

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <deque>
 #include <map>
 #include <memory>
@@ -89,6 +91,11 @@ class FakeProducer final : public Producer {
     accepted_.push_back({topic.name(), &record});
     ++in_flight_;
     return absl::OkStatus();
+  }
+
+  void CreateTopic(ProducerTopic&, const std::string&,
+                   absl::AnyInvocable<void(absl::Status)>) override {
+    FAIL() << "nothing here makes topics";
   }
 
   BrokerCondition condition() const override { return {true, {}}; }

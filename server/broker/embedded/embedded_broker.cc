@@ -40,6 +40,9 @@ absl::StatusOr<std::unique_ptr<EmbeddedBroker>> EmbeddedBroker::Make(
   options.kafka.properties.emplace("fetch.wait.max.ms", "20");
   options.kafka.offsets_by_time = false;
   options.kafka.commits_while_rebalancing = false;
+  options.kafka.make_topic = [cluster = broker.get()](const std::string& topic, int partitions) {
+    return cluster->CreateTopic(topic, partitions);
+  };
   // The mock waits for the session time-out less 1 s whenever a member of a group comes or goes.
   if (options.kafka.session_timeout == Duration(0)) options.kafka.session_timeout = kSessionTimeout;
   broker->kafka_ = std::make_unique<KafkaBroker>(std::move(options.kafka));

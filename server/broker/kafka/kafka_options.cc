@@ -17,6 +17,8 @@ using Setting = std::pair<const char*, std::string>;
 
 constexpr std::uint64_t kKiB = 1024;
 constexpr std::uint64_t kRecordOverhead = 64 * kKiB;
+// More than `limits.max_event_bytes` can be, and less than a broker reads at once by default (100 MiB).
+constexpr std::uint64_t kLargestRecord = 64 * kKiB * kKiB + kRecordOverhead;
 
 // Each of these is a promise: idempotence and acks (no loss, no duplicate, truth about outcomes),
 // offsets (the ack floor), callbacks and queues (threads), creation of topics.
@@ -154,7 +156,9 @@ absl::StatusOr<KafkaConf> MakeProducerConf(const KafkaBrokerOptions& options, Ka
           {"linger.ms",
            fmt::format("{}", std::chrono::duration<double, std::milli>(options.linger).count())},
           {"message.timeout.ms", fmt::format("{}", Milliseconds(options.publish_timeout))},
-          // The gateway's own admission is the only bound.
+          // The gateway's own admission is the only bound. A dead letter may be larger than any
+          // event that it takes: the broker decides.
+          {"message.max.bytes", fmt::format("{}", kLargestRecord)},
           {"queue.buffering.max.messages", "0"},
           {"queue.buffering.max.kbytes", "2147483647"},
       });

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -35,6 +36,8 @@ struct KafkaBrokerOptions {
   // False: the cluster refuses the commits of members until the group has rebalanced (the mock
   // cluster), so that it is of no use to try again before a partition is given up.
   bool commits_while_rebalancing = true;
+  // Makes a topic where the cluster cannot be asked to (the mock cluster). Called on any thread.
+  std::function<absl::Status(const std::string& topic, int partitions)> make_topic;
 };
 
 // librdkafka's version, for example "2.15.1".

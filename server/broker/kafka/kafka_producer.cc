@@ -60,7 +60,7 @@ absl::StatusOr<std::unique_ptr<KafkaProducer>> KafkaProducer::Make(
 }
 
 KafkaProducer::KafkaProducer(const KafkaBrokerOptions& options, ProducerListener& listener)
-    : options_(options), listener_(listener) {}
+    : options_(options), listener_(listener), maker_(options.make_topic) {}
 
 KafkaProducer::~KafkaProducer() {
   if (!thread_.joinable()) return;
@@ -71,6 +71,7 @@ KafkaProducer::~KafkaProducer() {
   stopping_ = true;
   Wake();
   thread_.join();
+  maker_.Drop();
   lookups_.reset();  // after the poll thread, which tells it what it hears
 }
 
@@ -119,6 +120,16 @@ ProducerTopic& KafkaProducer::Topic(const std::string& full_name) {
   }
   lookups_->Add(*added);
   return *added;
+}
+
+void KafkaProducer::CreateTopic(ProducerTopic& topic, const std::string& like,
+                                absl::AnyInvocable<void(absl::Status)> done) {
+  auto made = [this, &topic, done = std::move(done)](const absl::Status& status) mutable {
+    if (status.ok()) lookups_->Forget(static_cast<KafkaTopic&>(topic));
+    done(status);
+  };
+  const std::shared_ptr<ProducerClient> client = this->client();
+  maker_.Start(client->handle.get(), client->queue.get(), topic.name(), like, std::move(made));
 }
 
 absl::Status KafkaProducer::Produce(ProducerTopic& topic, PendingRecord& record) {
@@ -281,6 +292,11 @@ void KafkaProducer::OnEvent(rd_kafka_event_t* event) {
       return OnReports(event);
     case RD_KAFKA_EVENT_ERROR:
       return OnError(event);
+    case RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT:
+    case RD_KAFKA_EVENT_CREATETOPICS_RESULT: {
+      const std::shared_ptr<ProducerClient> client = this->client();
+      return maker_.OnEvent(client->handle.get(), client->queue.get(), event);
+    }
     default:
       return;
   }
@@ -330,6 +346,7 @@ void KafkaProducer::StartReplacing() {
   Log(LogLevel::kError, "the Kafka producer failed fatally and is replaced",
       {{"error", rd_kafka_err2name(error)}, {"in_flight", in_flight_.load()}});
   lookups_->ForgetAll();
+  maker_.Drop();
   GiveUp();
 }
 

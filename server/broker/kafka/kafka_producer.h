@@ -14,6 +14,7 @@
 #include "server/broker/kafka/kafka_options.h"
 #include "server/broker/kafka/send_gate.h"
 #include "server/broker/kafka/topic_lookups.h"
+#include "server/broker/kafka/topic_maker.h"
 #include "server/broker/producer.h"
 
 namespace sidebus {
@@ -48,6 +49,8 @@ class KafkaProducer final : public Producer {
 
   ProducerTopic& Topic(const std::string& full_name) override;
   absl::Status Produce(ProducerTopic& topic, PendingRecord& record) override;
+  void CreateTopic(ProducerTopic& topic, const std::string& like,
+                   absl::AnyInvocable<void(absl::Status)> done) override;
   BrokerCondition condition() const override { return lookups_->condition(); }
   std::size_t in_flight() const override { return in_flight_.load(std::memory_order_relaxed); }
   bool Flush(SteadyTime deadline) override;
@@ -99,6 +102,7 @@ class KafkaProducer final : public Producer {
   std::vector<Refused> refused_ ABSL_GUARDED_BY(mu_);  // to be reported
 
   SendGate gate_;
+  TopicMaker maker_;
   std::atomic<bool> open_{true};
   std::atomic<std::size_t> in_flight_{0};
   std::atomic<std::uint64_t> replaced_{0};

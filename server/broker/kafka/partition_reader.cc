@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstring>
 #include <utility>
 
 namespace sidebus {
@@ -13,7 +14,28 @@ std::optional<std::string> Bytes(const void* data, std::size_t size) {
   return std::string(static_cast<const char*>(data), size);
 }
 
-ConsumedRecord RecordOf(const rd_kafka_message_t& message, AssignmentId assignment) {
+void ReadHeaders(const rd_kafka_message_t& message, RawHeaders& into) {
+  rd_kafka_headers_t* headers = nullptr;
+  if (rd_kafka_message_headers(&message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return;
+  const std::size_t count = rd_kafka_header_cnt(headers);
+  const char* name = nullptr;
+  const void* value = nullptr;
+  std::size_t size = 0;
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    rd_kafka_header_get_all(headers, i, &name, &value, &size);
+    bytes += std::strlen(name) + size;
+  }
+  into.Reserve(count, bytes);
+  for (std::size_t i = 0; i < count; ++i) {
+    rd_kafka_header_get_all(headers, i, &name, &value, &size);
+    into.Add(name, value == nullptr
+                       ? std::nullopt
+                       : std::optional(std::string_view(static_cast<const char*>(value), size)));
+  }
+}
+
+ConsumedRecord ConsumedRecordOf(const rd_kafka_message_t& message, AssignmentId assignment) {
   ConsumedRecord record;
   record.tag = {assignment, message.offset};
   record.offset = message.offset;
@@ -24,17 +46,7 @@ ConsumedRecord RecordOf(const rd_kafka_message_t& message, AssignmentId assignme
   }
   record.record.key = Bytes(message.key, message.key_len);
   record.record.value = Bytes(message.payload, message.len);
-  rd_kafka_headers_t* headers = nullptr;
-  if (rd_kafka_message_headers(&message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return record;
-  const std::size_t count = rd_kafka_header_cnt(headers);
-  record.record.headers.reserve(count);
-  const char* name = nullptr;
-  const void* value = nullptr;
-  std::size_t size = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    rd_kafka_header_get_all(headers, i, &name, &value, &size);
-    record.record.headers.push_back({name, Bytes(value, size)});
-  }
+  ReadHeaders(message, record.record.headers);
   return record;
 }
 
@@ -74,7 +86,7 @@ std::vector<ConsumedRecord> PartitionReader::Read(const Room& room, std::optiona
       ahead_.pop_front();
       break;
     }
-    records.push_back(RecordOf(message, assignment_));
+    records.push_back(ConsumedRecordOf(message, assignment_));
     bytes += SizeOf(records.back().record);
     ahead_.pop_front();
   }

@@ -55,7 +55,9 @@ std::int64_t MemoryBroker::Append(const std::string& topic, std::int32_t partiti
 std::vector<Record> MemoryBroker::Read(const std::string& topic, std::int32_t partition) const {
   MutexLock lock(cluster_->mu);
   std::vector<Record> records;
-  for (const auto& entry : cluster_->topics.at(topic).at(static_cast<std::size_t>(partition))) {
+  const auto logs = cluster_->topics.find(topic);
+  if (logs == cluster_->topics.end()) return records;
+  for (const auto& entry : logs->second.at(static_cast<std::size_t>(partition))) {
     records.push_back(entry.record);
   }
   return records;
@@ -138,6 +140,16 @@ void MemoryBroker::HoldReports(bool hold) {
   MutexLock lock(cluster_->mu);
   cluster_->faults.hold_reports = hold;
   cluster_->Changed();
+}
+
+void MemoryBroker::DenyTopics(bool deny) {
+  MutexLock lock(cluster_->mu);
+  cluster_->faults.deny_topics = deny;
+}
+
+void MemoryBroker::SetMaxRecordBytes(std::size_t bytes) {
+  MutexLock lock(cluster_->mu);
+  cluster_->faults.max_record_bytes = bytes;
 }
 
 void MemoryBroker::FailCommits(int count) {

@@ -45,7 +45,7 @@ class MemoryBroker final : public Broker {
   // Writes a record directly. Its offset.
   std::int64_t Append(const std::string& topic, std::int32_t partition, Record record);
 
-  // What a partition holds, in order.
+  // What a partition holds, in order; nothing when there is no such topic.
   std::vector<Record> Read(const std::string& topic, std::int32_t partition) const;
 
   // The group's committed position; nullopt when it has none.
@@ -74,6 +74,10 @@ class MemoryBroker final : public Broker {
   // Records are written, but their reports wait.
   void HoldReports(bool hold);
   void FailCommits(int count);
+  // Producers may not make topics.
+  void DenyTopics(bool deny);
+  // Larger records are refused.
+  void SetMaxRecordBytes(std::size_t bytes);
 
  private:
   friend class MemoryBrokerThread;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -58,6 +59,8 @@ struct MemoryCluster {
     DeliveryReport::Outcome failed_outcome = DeliveryReport::Outcome::kNotWritten;
     int duplicate_produces = 0;
     int fail_commits = 0;
+    bool deny_topics = false;
+    std::size_t max_record_bytes = std::numeric_limits<std::size_t>::max();
   };
 
   explicit MemoryCluster(const Clock& the_clock) : clock(the_clock) {}

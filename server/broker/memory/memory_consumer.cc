@@ -366,7 +366,7 @@ bool MemoryConsumer::FetchOne() {
       if (!assigned.tracker.Track(offset)) continue;
       const auto& entry = log[static_cast<std::size_t>(offset)];
       bytes += SizeOf(entry.record);
-      records.push_back({{id, offset}, offset, entry.timestamp, entry.record});
+      records.push_back({{id, offset}, offset, entry.timestamp, RawRecordOf(entry.record)});
     }
   }
   if (!records.empty()) handler_.OnRecords(id, std::move(records));

@@ -32,7 +32,7 @@ MemoryProducer::~MemoryProducer() {
   while (true) {
     cluster_.Work(client_);
     MutexLock lock(cluster_.mu);
-    if (in_flight_ == 0) break;
+    if (in_flight_ == 0 && creations_.empty()) break;
   }
   cluster_.Remove(client_);
 }
@@ -49,6 +49,26 @@ absl::Status MemoryProducer::Produce(ProducerTopic& topic, PendingRecord& record
   accepted_.push_back(Accepted{topic.name(), &record, false, {}});
   ++in_flight_;
   cluster_.Changed();
+  return absl::OkStatus();
+}
+
+void MemoryProducer::CreateTopic(ProducerTopic& topic, const std::string& like,
+                                 absl::AnyInvocable<void(absl::Status)> done) {
+  MutexLock lock(cluster_.mu);
+  creations_.push_back({topic.name(), like, std::move(done)});
+  cluster_.Changed();
+}
+
+absl::Status MemoryProducer::Create(const Creation& creation) {
+  if (cluster_.faults.unreachable) return MakeError(Reason::kBrokerDown, "no broker is up");
+  if (cluster_.faults.deny_topics) {
+    return MakeError(Reason::kBrokerDenied, "the broker lets this client make no topics");
+  }
+  const auto like = cluster_.topics.find(creation.like);
+  if (like == cluster_.topics.end()) {
+    return MakeError(Reason::kTopicMissing, "the topic to copy does not exist");
+  }
+  cluster_.topics.emplace(creation.topic, std::vector<MemoryCluster::Log>(like->second.size()));
   return absl::OkStatus();
 }
 
@@ -90,11 +110,19 @@ void MemoryProducer::Purge() {
 bool MemoryProducer::Work() {
   bool readiness = false;
   std::optional<Accepted> done;
+  std::optional<Creation> creation;
+  absl::Status created;
   {
     MutexLock lock(cluster_.mu);
     readiness =
         std::exchange(told_changes_, cluster_.readiness_changes) != cluster_.readiness_changes;
-    if (!readiness) {
+    if (!readiness && !creations_.empty()) {
+      creation = std::move(creations_.front());
+      creations_.pop_front();
+      created = Create(*creation);
+      if (created.ok()) cluster_.Changed();
+    }
+    if (!readiness && !creation.has_value()) {
       if (accepted_.empty()) purging_ = false;
       if (!cluster_.faults.unreachable) {
         for (Accepted& accepted : accepted_) {
@@ -109,6 +137,10 @@ bool MemoryProducer::Work() {
   }
   if (readiness) {
     listener_.OnReadinessChanged();
+    return true;
+  }
+  if (creation.has_value()) {
+    creation->done(created);
     return true;
   }
   done->record->OnReport(done->report);
@@ -126,6 +158,11 @@ void MemoryProducer::Write(Accepted& accepted) {
   if (topic == cluster_.topics.end()) {
     report.outcome = DeliveryReport::Outcome::kNotWritten;
     report.error = MakeError(Reason::kTopicMissing, "the topic does not exist: create it");
+    return;
+  }
+  if (SizeOf(accepted.record->record) > faults.max_record_bytes) {
+    report.outcome = DeliveryReport::Outcome::kNotWritten;
+    report.error = MakeError(Reason::kEventTooLarge, "the record is larger than the topic takes");
     return;
   }
   const bool fails = faults.fail_produces > 0;

@@ -19,6 +19,8 @@ class MemoryProducer final : public Producer, public MemoryClient {
 
   ProducerTopic& Topic(const std::string& full_name) override;
   absl::Status Produce(ProducerTopic& topic, PendingRecord& record) override;
+  void CreateTopic(ProducerTopic& topic, const std::string& like,
+                   absl::AnyInvocable<void(absl::Status)> done) override;
   BrokerCondition condition() const override;
   std::size_t in_flight() const override;
   // Where no thread drives the broker it works this producer itself, and does not wait.
@@ -36,6 +38,13 @@ class MemoryProducer final : public Producer, public MemoryClient {
     DeliveryReport report;
   };
 
+  struct Creation {
+    std::string topic;
+    std::string like;
+    absl::AnyInvocable<void(absl::Status)> done;
+  };
+
+  absl::Status Create(const Creation& creation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(cluster_.mu);
   void Write(Accepted& accepted) ABSL_EXCLUSIVE_LOCKS_REQUIRED(cluster_.mu);
   std::size_t PartitionOf(const Record& record, std::size_t partitions)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(cluster_.mu);
@@ -44,6 +53,7 @@ class MemoryProducer final : public Producer, public MemoryClient {
   ProducerListener& listener_;
   std::map<std::string, std::unique_ptr<TopicHandle>> topics_ ABSL_GUARDED_BY(cluster_.mu);
   std::deque<Accepted> accepted_ ABSL_GUARDED_BY(cluster_.mu);
+  std::deque<Creation> creations_ ABSL_GUARDED_BY(cluster_.mu);
   std::size_t in_flight_ ABSL_GUARDED_BY(cluster_.mu) = 0;
   std::size_t next_partition_ ABSL_GUARDED_BY(cluster_.mu) = 0;
   std::uint64_t told_changes_ ABSL_GUARDED_BY(cluster_.mu) = 0;

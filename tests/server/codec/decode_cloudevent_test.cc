@@ -3,6 +3,7 @@
 
 #include "server/base/error.h"
 #include "server/codec/cloudevents.h"
+#include "tests/server/codec/decode_record.h"
 
 namespace sidebus {
 namespace {
@@ -22,7 +23,7 @@ Record Binary(std::vector<Header> more) {
 }
 
 Event Decode(Record record) {
-  auto event = DecodeCloudEvent(std::move(record), kPosition);
+  auto event = DecodeRecord(std::move(record), kPosition);
   EXPECT_TRUE(event.ok()) << event.status();
   return event.ok() ? *std::move(event) : Event{};
 }
@@ -78,7 +79,7 @@ struct UndecodableCase {
 class UndecodableTest : public ::testing::TestWithParam<UndecodableCase> {};
 
 TEST_P(UndecodableTest, IsRefusedWithTheField) {
-  const auto event = DecodeCloudEvent(GetParam().record, kPosition);
+  const auto event = DecodeRecord(GetParam().record, kPosition);
 
   ASSERT_FALSE(event.ok());
   EXPECT_THAT(ReasonOf(event.status()), Eq(Reason::kEventInvalid));

@@ -5,6 +5,7 @@
 
 #include "server/base/error.h"
 #include "server/codec/cloudevents.h"
+#include "tests/server/codec/decode_record.h"
 
 namespace sidebus {
 namespace {
@@ -27,7 +28,7 @@ TEST(StructuredEventTest, IsReadWithAllItsParts) {
     "data": {"b": [1, "x"], "a": null}})");
   record.headers.push_back({"traceparent", "tp"});
 
-  const auto event = DecodeCloudEvent(record, kPosition);
+  const auto event = DecodeRecord(record, kPosition);
 
   ASSERT_TRUE(event.ok()) << event.status();
   EXPECT_THAT(event->id, Eq("1"));
@@ -53,7 +54,7 @@ class StructuredDataTest : public ::testing::TestWithParam<DataCase> {};
 
 TEST_P(StructuredDataTest, ComesOutAsItsContentTypeSays) {
   const auto event =
-      DecodeCloudEvent(Structured(R"({"type":"t")" + GetParam().members + "}"), kPosition);
+      DecodeRecord(Structured(R"({"type":"t")" + GetParam().members + "}"), kPosition);
 
   ASSERT_TRUE(event.ok()) << event.status();
   EXPECT_THAT(event->data, Eq(GetParam().data));
@@ -84,7 +85,7 @@ struct BrokenCase {
 class StructuredRefusalTest : public ::testing::TestWithParam<BrokenCase> {};
 
 TEST_P(StructuredRefusalTest, IsUndecodable) {
-  const auto event = DecodeCloudEvent(Structured(GetParam().json), kPosition);
+  const auto event = DecodeRecord(Structured(GetParam().json), kPosition);
 
   ASSERT_FALSE(event.ok());
   EXPECT_THAT(ReasonOf(event.status()), Eq(Reason::kEventInvalid));
@@ -106,7 +107,7 @@ TEST(StructuredEventTest, ATombstoneIsUndecodable) {
   Record record = Structured("");
   record.value.reset();
 
-  EXPECT_FALSE(DecodeCloudEvent(std::move(record), kPosition).ok());
+  EXPECT_FALSE(DecodeRecord(std::move(record), kPosition).ok());
 }
 
 TEST(StructuredEventTest, OtherFormatsAreNotTakenForIt) {

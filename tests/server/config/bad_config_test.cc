@@ -116,6 +116,11 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"SizeUnit", "limits: {memory: 128MB}", "limits.memory", "unknown unit \"MB\""},
         BadCase{"SizeOverflows", "limits: {memory: 99999999999GiB}", "limits.memory", "too large"},
         BadCase{"SizeTooSmall", "limits: {memory: 1MiB}", "limits.memory", "the least is 16MiB"},
+        BadCase{"DeadLetterWord", "dead_letter: never", "dead_letter", "expected one of on, off"},
+        BadCase{"DeadLetterPlaceholder", "dead_letter: {topic: \"{topic}.{grup}\"}",
+                "dead_letter.topic", "makes no topic name"},
+        BadCase{"DeadLetterNoName", "dead_letter: {topic: \"\"}", "dead_letter.topic",
+                "makes no topic name"},
         BadCase{"Prefix", "topic_prefix: \"a b\"", "topic_prefix", "letters, digits"}),
     NameOf);
 
@@ -233,14 +238,10 @@ INSTANTIATE_TEST_SUITE_P(
         Later("Routes", "routes: {}", "routes"), Later("Encoding", "encoding: openedx", "encoding"),
         Later("AdminApi", "admin_api: unix:/tmp/a.sock", "admin_api"),
         Later("AdminPages", "admin_pages: true", "admin_pages"),
-        Later("DeadLetterTopic", "dead_letter: {topic: x}", "dead_letter.topic"),
-        Later("DeadLetterWithDefaults", "dead_letter: {}", "dead_letter"),
-        Later("DeadLetterWord", "dead_letter: on", "dead_letter"),
         Later("PerPartition", "metrics: {per_partition: true}", "metrics.per_partition"),
         Later("GroupProtocol", "subscribe: {group_protocol: auto}", "subscribe.group_protocol"),
         Later("Assignor", "subscribe: {assignor: cooperative-sticky}", "subscribe.assignor"),
         Later("StaticMember", "subscribe: {static_member: a}", "subscribe.static_member"),
-        Later("Undecodable", "subscribe: {on_undecodable: skip}", "subscribe.on_undecodable"),
         Later("Truncated", "subscribe: {on_truncated: halt}", "subscribe.on_truncated")),
     NameOf);
 
@@ -400,9 +401,9 @@ TEST(GoodFileTest, DefaultsOfWhatIsNotBuiltYetMayBeWritten) {
   const ConfigFiles files;
 
   const ConfigReading reading = files.Read(
-      "broker: {kind: embedded}\nencoding: cloudevents\ndead_letter: off\n"
+      "broker: {kind: embedded}\nencoding: cloudevents\n"
       "metrics: {per_partition: false}\n"
-      "subscribe: {on_undecodable: halt, on_truncated: earliest, group_protocol: classic,\n"
+      "subscribe: {on_truncated: earliest, group_protocol: classic,\n"
       "            assignor: range, static_member: \"\"}\n");
 
   EXPECT_THAT(reading.problems, IsEmpty());

@@ -95,14 +95,23 @@ TEST(StartOptionsTest, LeasesAreClipped) {
   EXPECT_EQ(Check(wanted).lease, hours(1));
 }
 
-TEST(StartOptionsTest, DeadLettersThatAreConfiguredBecomeHaltWhereTheClientLeavesItOpen) {
+TEST(StartOptionsTest, DeadLettersAreTheDefaultWhereTheyAreOn) {
   SubscribeOptions options;
   options.retry.on_exhausted = Exhausted::kDeadLetter;
 
   const auto start = CheckStart(Orders(), options, *MakeRouter());
 
   ASSERT_TRUE(start.ok());
-  EXPECT_EQ(start->retry.on_exhausted, Exhausted::kHalt);
+  EXPECT_EQ(start->retry.on_exhausted, Exhausted::kDeadLetter);
+}
+
+TEST(StartOptionsTest, DeadLettersMayBeAskedForWhereTheyAreOn) {
+  SubscribeOptions options;
+  options.retry.on_exhausted = Exhausted::kDeadLetter;
+  SubscribeStart wanted = Orders();
+  wanted.retry.on_exhausted = Exhausted::kDeadLetter;
+
+  EXPECT_TRUE(CheckStart(wanted, options, *MakeRouter()).ok());
 }
 
 struct WindowCase {
