@@ -16,7 +16,7 @@ import pytest
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tests/support"), str(ROOT / "client/python")]
+sys.path[:0] = [str(ROOT / each) for each in ("tests/support", "tests/chaos", "client/python")]
 
 WANTED = {
     "SIDEBUS_BINARY": "the release binary",
@@ -72,10 +72,16 @@ def broker(request):
 
 
 @pytest.fixture
-def seeded(request):
-    """A generator of random numbers; SIDEBUS_TEST_SEED repeats a run."""
-    seed = int(os.environ.get("SIDEBUS_TEST_SEED") or random.SystemRandom().randrange(2**32))
-    print(f"SIDEBUS_TEST_SEED={seed}")
+def seed():
+    """What the choices of a test come from; SIDEBUS_TEST_SEED repeats a run."""
+    number = int(os.environ.get("SIDEBUS_TEST_SEED") or random.SystemRandom().randrange(2**32))
+    print(f"SIDEBUS_TEST_SEED={number}")
+    return number
+
+
+@pytest.fixture
+def seeded(seed):
+    """A generator of random numbers."""
     return random.Random(seed)
 
 

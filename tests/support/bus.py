@@ -86,6 +86,13 @@ class Bus:
             api.SubscribeStart(group=group, event_types=event_types, **start),
         )
 
+    def subscribe_without_reading(self, group, *event_types):
+        """The call of a stream from which nobody takes anything."""
+        outbox = _Outbox()
+        start = api.SubscribeStart(group=group, event_types=event_types)
+        outbox.put(api.SubscribeRequest(start=start))
+        return self._subscribe(outbox)
+
 
 class Stream:
     """A Subscribe stream. What arrives waits, by kind, until somebody asks for it."""
@@ -142,6 +149,20 @@ class Stream:
             rest = list(self._arrived["delivery"])
             self._arrived["delivery"].clear()
         return [first, *rest]
+
+    def arrived(self, seconds):
+        """Everything that nobody asked for yet, by kind; waits so long for it. {}: nothing came, or
+        the stream has ended."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or any(self._arrived.values()), seconds)
+            found = {kind: list(messages) for kind, messages in self._arrived.items() if messages}
+            self._arrived.clear()
+        return found
+
+    @property
+    def ended(self):
+        with self._changed:
+            return self._ended
 
     def waiting(self):
         """How many messages of each kind nobody asked for yet."""

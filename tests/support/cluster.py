@@ -6,9 +6,8 @@ from contextlib import closing
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+from positions import committed as positions_of
 from waiting import eventually
-
-COORDINATOR_LOADS = KafkaError.COORDINATOR_LOAD_IN_PROGRESS
 
 
 def sparse_acks(floor, metadata):
@@ -78,54 +77,49 @@ class Cluster:
 
     def committed(self, group, topic):
         """{partition: committed offset} of a group; partitions without one are left out."""
-        return {each.partition: each.offset for each in self._positions(group, topic)}
+        return {each: offset for each, (offset, _) in self._positions(group, topic).items()}
 
     def settled(self, group, topic):
-        """{(partition, offset)} of what is committed as settled above a group's positions.
+        """{(partition, offset)} of what is committed as settled above a group's positions."""
+        return {
+            (partition, place)
+            for partition, (offset, metadata) in self._positions(group, topic).items()
+            for place in sparse_acks(offset, metadata)
+        }
 
-        None when it cannot be read, for the moment: confluent-kafka takes the metadata up to the
-        next zero byte, and librdkafka does not put one there.
-        """
-        try:
-            return {
-                (each.partition, offset)
-                for each in self._positions(group, topic)
-                for offset in sparse_acks(each.offset, each.metadata or "")
-            }
-        except ValueError:
-            return None
+    def durable(self, group, topic):
+        """{(partition, offset)} of all that is committed as settled."""
+        positions = self._positions(group, topic)
+        return {
+            (partition, place)
+            for partition, (offset, metadata) in positions.items()
+            for place in (*range(offset), *sparse_acks(offset, metadata))
+        }
 
     def _positions(self, group, topic):
-        with closing(self._consumer(group)) as consumer:
-            partitions = consumer.list_topics(topic, timeout=20).topics[topic].partitions
-            asked = [TopicPartition(topic, partition) for partition in partitions]
-            answered = eventually(lambda: _ask(consumer, asked), "a coordinator")
-        return [each for each in answered if each.offset >= 0]
+        partitions = sorted(self.partitions(topic))
+        positions = eventually(
+            lambda: positions_of(self.bootstrap, group, topic, partitions), "a coordinator"
+        )
+        return {each: found for each, found in positions.items() if found[0] >= 0}
+
+    def partitions(self, topic):
+        return self._admin.list_topics(topic, timeout=20).topics[topic].partitions.keys()
 
     def members(self, group):
         """How many members a group has."""
         (described,) = self._admin.describe_consumer_groups([group]).values()
         return len(described.result(20).members)
 
-    def _consumer(self, group="sidebus-e2e-observer"):
-        """It joins no group: it only reads, or asks."""
+    def _consumer(self):
+        """It joins no group: it only reads."""
         return Consumer(
             {
                 "bootstrap.servers": self.bootstrap,
-                "group.id": group,
+                "group.id": "sidebus-e2e-observer",
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "fetch.wait.max.ms": 10,
                 "log_level": 0,
             }
         )
-
-
-def _ask(consumer, partitions):
-    """The committed positions; None while a coordinator that has just started loads them."""
-    try:
-        return consumer.committed(partitions, timeout=20)
-    except KafkaException as error:
-        if error.args[0].code() not in (KafkaError.NOT_COORDINATOR, COORDINATOR_LOADS):
-            raise
-        return None

@@ -101,6 +101,11 @@ class Gateway:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def most_memory(self):
+        """Bytes that were resident, at most so far."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)[1]) * 1024
+
     # --- what it says -----------------------------------------------------------------------------
 
     @property
