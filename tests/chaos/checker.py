@@ -46,6 +46,16 @@ def published(journal, records):
         last[client, partition] = int(number)
 
 
+def answered(journal, records):
+    """I10 without a crash: nothing is written whose call had no answer. gRPC may cut off, unread, a
+    call that arrives at the very end.
+    """
+    written = {dict(record.headers())["ce_id"].decode() for record in records}
+    for event, outcome in journal.published.items():
+        if outcome not in ("ok", "not_written") and event in written:
+            yield f"I10: {event} is in Kafka, and its call ended without an answer: {outcome}"
+
+
 def complete(journal, records, committed, ends):
     """I4: every event was delivered and settled, and the group's positions say so."""
     everything = {dict(record.headers())["ce_id"].decode() for record in records}

@@ -35,7 +35,7 @@ class Journal:
     def __init__(self, seed):
         self.seed = seed
         self.life = 0
-        self.published = {}  # event: "ok", "not_written", "unknown"; absent: no answer yet
+        self.published = {}  # event: "ok", "not_written", "unknown ..."; absent: no answer yet
         self.deliveries = []
         self._last_number = 0
         self.notes = []  # (seconds since the start, what the scenario did)

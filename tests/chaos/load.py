@@ -54,9 +54,12 @@ class Publisher(threading.Thread):
                 for result in results
             ]
         except grpc.RpcError as error:
-            outcomes = [fault_of(error).outcome] * len(events)
+            # Without a connection nothing was sent.
+            alone = "failed to connect" in error.details()
+            outcome = "not_written" if alone else fault_of(error).outcome
+            outcomes = [outcome or f"unknown: {error.details()}"] * len(events)
         for event, outcome in zip(events, outcomes, strict=True):
-            self._journal.answered(event.id, outcome or "unknown")
+            self._journal.answered(event.id, outcome)
         return all(outcome == "ok" for outcome in outcomes)
 
 

@@ -129,6 +129,7 @@ def stopped_under_load(one, cluster, group, journal, grace, stops, stuck):
     subscribers[0].settle_all()
     eventually(lambda: all_is_committed(cluster, group, topic), "the end of all work", 60)
     assert subscribers[0].leave("drain") == OK
+    found += checker.answered(journal, cluster.records(topic))
     return found + verdict(journal, cluster, group, topic, checker.restarts(journal, lives))
 
 
