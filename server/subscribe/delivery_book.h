@@ -127,6 +127,8 @@ class DeliveryBook {
   void Ack(StreamState& stream, std::uint64_t id, SteadyTime now);
   void Settle(StreamState& stream, const Nack& nack, SteadyTime now);
   void Extend(StreamState& stream, std::uint64_t id, SteadyTime now);
+  // Answers that the stream cannot settle this id (any more).
+  void Refuse(StreamState& stream, std::uint64_t id, SteadyTime now);
   std::vector<Delivery> Take(StreamState& stream, std::uint32_t max_events, std::uint64_t max_bytes,
                              SteadyTime now, SystemTime wall_now);
   void Written(StreamState& stream, SteadyTime now);
@@ -201,7 +203,6 @@ class DeliveryBook {
   void CountWindows();
   void SettleUnwanted(SteadyTime now);
   BufferedRecord* Given(StreamState& stream, std::uint64_t id);
-  void Refuse(StreamState& stream, std::uint64_t id, SteadyTime now);
 
   const Settings settings_;
   MemoryBudget& budget_;

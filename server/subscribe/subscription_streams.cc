@@ -13,8 +13,14 @@ void Subscription::Handle(StreamState& stream, SettleRequest request) {
   Effects effects;
   {
     MutexLock lock(mu_);
-    if (stream.phase >= StreamState::Phase::kFinishing) return;
     const SteadyTime now = world_.clock.Now();
+    if (stream.phase >= StreamState::Phase::kFinishing) {
+      // Too late for the commit that `end` will tell of. Silence would mean that it counts.
+      for (const std::uint64_t id : request.ack) book_.Refuse(stream, id, now);
+      for (const Nack& nack : request.nack) book_.Refuse(stream, nack.delivery_id, now);
+      for (const std::uint64_t id : request.extend) book_.Refuse(stream, id, now);
+      request = SettleRequest();
+    }
     if (request.window.has_value()) {
       book_.SetWindow(stream, ClipWindow(*request.window, world_.options.max_window));
     }

@@ -82,6 +82,25 @@ TEST_F(StreamLifeTest, ADrainedStreamAlsoEndsWhenTheLeasesRunOut) {
   EXPECT_EQ(broker_.Committed("g", "t-orders", 0), 0);
 }
 
+// Its end says that every ack is committed: one that comes too late for the commit is none.
+TEST_F(StreamLifeTest, AnAckThatCameTooLateForTheFinalCommitIsRefused) {
+  Order("a");
+  const auto stream = OpenOrders();
+  stream->Drain();
+  broker_.HoldCommits(true);
+  Advance(options_.lease);
+  ASSERT_FALSE(stream->end.has_value());
+
+  stream->Ack(1);
+  Settle();
+  EXPECT_THAT(stream->FailureReasons(), ElementsAre(Reason::kLeaseExpired));
+  broker_.HoldCommits(false);
+  Settle();
+
+  EXPECT_THAT(stream->end, Optional(absl::OkStatus()));
+  EXPECT_EQ(broker_.Committed("g", "t-orders", 0), 0);
+}
+
 TEST_F(StreamLifeTest, DrainGivesBackWhatWasNotSentYet) {
   Order("a");
   TestStream first;
