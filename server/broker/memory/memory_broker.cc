@@ -52,12 +52,19 @@ std::int64_t MemoryBroker::Append(const std::string& topic, std::int32_t partiti
   return static_cast<std::int64_t>(log.size()) - 1;
 }
 
+std::int32_t MemoryBroker::Partitions(const std::string& topic) const {
+  MutexLock lock(cluster_->mu);
+  const auto logs = cluster_->topics.find(topic);
+  return logs == cluster_->topics.end() ? 0 : static_cast<std::int32_t>(logs->second.size());
+}
+
 std::vector<Record> MemoryBroker::Read(const std::string& topic, std::int32_t partition) const {
   MutexLock lock(cluster_->mu);
   std::vector<Record> records;
   const auto logs = cluster_->topics.find(topic);
-  if (logs == cluster_->topics.end()) return records;
-  for (const auto& entry : logs->second.at(static_cast<std::size_t>(partition))) {
+  const auto at = static_cast<std::size_t>(partition);
+  if (logs == cluster_->topics.end() || at >= logs->second.size()) return records;
+  for (const auto& entry : logs->second[at]) {
     records.push_back(entry.record);
   }
   return records;
@@ -70,6 +77,30 @@ std::optional<std::int64_t> MemoryBroker::Committed(const std::string& group,
   const auto position = cluster_->positions.find({group, topic, partition});
   if (position == cluster_->positions.end()) return std::nullopt;
   return position->second.offset;
+}
+
+std::vector<OffsetRun> MemoryBroker::CommittedAcks(const std::string& group,
+                                                   const std::string& topic,
+                                                   std::int32_t partition) const {
+  MutexLock lock(cluster_->mu);
+  const auto position = cluster_->positions.find({group, topic, partition});
+  if (position == cluster_->positions.end()) return {};
+  return DecodeSparseAcks(position->second.offset, position->second.metadata)
+      .value_or(std::vector<OffsetRun>());
+}
+
+std::uint64_t MemoryBroker::commits() const {
+  MutexLock lock(cluster_->mu);
+  return cluster_->commits;
+}
+
+std::optional<MemoryBroker::Owner> MemoryBroker::OwnerOf(const std::string& group,
+                                                         const std::string& topic,
+                                                         std::int32_t partition) const {
+  MutexLock lock(cluster_->mu);
+  const auto owner = cluster_->owners.find({group, topic, partition});
+  if (owner == cluster_->owners.end()) return std::nullopt;
+  return Owner{owner->second.consumer->member(), owner->second.assignment};
 }
 
 std::size_t MemoryBroker::Members(const std::string& group) const {
@@ -116,6 +147,17 @@ void MemoryBroker::Revoke(const std::string& group, bool lost) {
   cluster_->Changed();
 }
 
+void MemoryBroker::CutOff(const std::string& group, std::size_t nth, Duration silence) {
+  MutexLock lock(cluster_->mu);
+  auto& members = cluster_->groups[group];
+  if (nth >= members.size()) return;
+  MemoryConsumer* const member = members[nth];
+  members.erase(members.begin() + static_cast<std::ptrdiff_t>(nth));
+  member->mu().AssertHeld();
+  member->MarkCutOff(silence);
+  cluster_->Changed();
+}
+
 void MemoryBroker::FailConsumers(const std::string& group, const absl::Status& why) {
   MutexLock lock(cluster_->mu);
   for (MemoryConsumer* member : cluster_->groups[group]) {
@@ -155,6 +197,17 @@ void MemoryBroker::SetMaxRecordBytes(std::size_t bytes) {
 void MemoryBroker::FailCommits(int count) {
   MutexLock lock(cluster_->mu);
   cluster_->faults.fail_commits = count;
+}
+
+void MemoryBroker::LoseCommitAnswers(int count) {
+  MutexLock lock(cluster_->mu);
+  cluster_->faults.lose_commit_answers = count;
+}
+
+void MemoryBroker::HoldCommits(bool hold) {
+  MutexLock lock(cluster_->mu);
+  cluster_->faults.hold_commits = hold;
+  cluster_->Changed();
 }
 
 MemoryBrokerThread::MemoryBrokerThread(MemoryBroker& broker) : broker_(broker) {

@@ -45,12 +45,33 @@ class MemoryBroker final : public Broker {
   // Writes a record directly. Its offset.
   std::int64_t Append(const std::string& topic, std::int32_t partition, Record record);
 
-  // What a partition holds, in order; nothing when there is no such topic.
+  // How many partitions a topic has; 0: there is none.
+  std::int32_t Partitions(const std::string& topic) const;
+
+  // What a partition holds, in order; nothing when there is none.
   std::vector<Record> Read(const std::string& topic, std::int32_t partition) const;
 
   // The group's committed position; nullopt when it has none.
   std::optional<std::int64_t> Committed(const std::string& group, const std::string& topic,
                                         std::int32_t partition) const;
+
+  // What is committed as settled above that position.
+  std::vector<OffsetRun> CommittedAcks(const std::string& group, const std::string& topic,
+                                       std::int32_t partition) const;
+
+  // How many positions were committed so far.
+  std::uint64_t commits() const;
+
+  // Who reads a partition for the group.
+  struct Owner {
+    std::string member;  // as it calls itself
+    AssignmentId assignment;
+
+    friend bool operator==(const Owner&, const Owner&) = default;
+  };
+  // nullopt: nobody does, at the moment.
+  std::optional<Owner> OwnerOf(const std::string& group, const std::string& topic,
+                               std::int32_t partition) const;
 
   // Members of the group now.
   std::size_t Members(const std::string& group) const;
@@ -66,6 +87,9 @@ class MemoryBroker final : public Broker {
   void SetReachable(bool reachable);
   // Takes every partition of the group away, as a rebalance does; they are assigned anew.
   void Revoke(const std::string& group, bool lost);
+  // The group goes on without its `nth` member, which hears nothing for that long: what it does
+  // meanwhile is in vain. Then it finds its partitions lost, and joins anew.
+  void CutOff(const std::string& group, std::size_t nth, Duration silence);
   void FailConsumers(const std::string& group, const absl::Status& why);
   // The next `count` records: kNotWritten are not, kUnknown are written all the same.
   void FailProduces(int count, DeliveryReport::Outcome outcome);
@@ -78,6 +102,10 @@ class MemoryBroker final : public Broker {
   void DenyTopics(bool deny);
   // Larger records are refused.
   void SetMaxRecordBytes(std::size_t bytes);
+  // The next `count` commits are made, but their answers are lost.
+  void LoseCommitAnswers(int count);
+  // While true, commits wait; those that cannot wait, because a partition goes, fail.
+  void HoldCommits(bool hold);
 
  private:
   friend class MemoryBrokerThread;

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "server/base/clock.h"
 #include "server/base/mutex.h"
+#include "server/broker/consumer.h"
 #include "server/broker/producer.h"
 #include "server/event/event.h"
 
@@ -47,6 +48,11 @@ struct MemoryCluster {
     std::string metadata;
   };
 
+  struct Owner {
+    const MemoryConsumer* consumer = nullptr;
+    AssignmentId assignment;
+  };
+
   struct Client {
     MemoryClient* client = nullptr;  // null: destroyed
     bool busy = false;
@@ -61,6 +67,8 @@ struct MemoryCluster {
     int fail_commits = 0;
     bool deny_topics = false;
     std::size_t max_record_bytes = std::numeric_limits<std::size_t>::max();
+    int lose_commit_answers = 0;
+    bool hold_commits = false;
   };
 
   explicit MemoryCluster(const Clock& the_clock) : clock(the_clock) {}
@@ -114,7 +122,8 @@ struct MemoryCluster {
   std::map<std::string, std::vector<Log>> topics ABSL_GUARDED_BY(mu);
   std::map<PositionKey, GroupPosition> positions ABSL_GUARDED_BY(mu);
   std::map<std::string, std::vector<MemoryConsumer*>> groups ABSL_GUARDED_BY(mu);  // as they joined
-  std::map<PositionKey, const MemoryConsumer*> owners ABSL_GUARDED_BY(mu);
+  std::map<PositionKey, Owner> owners ABSL_GUARDED_BY(mu);
+  std::uint64_t commits ABSL_GUARDED_BY(mu) = 0;
   std::uint64_t last_assignment ABSL_GUARDED_BY(mu) = 0;
   std::uint64_t last_group ABSL_GUARDED_BY(mu) = 0;  // of broadcast consumers
   std::uint64_t readiness_changes ABSL_GUARDED_BY(mu) = 0;

@@ -30,7 +30,7 @@ MemoryConsumer::MemoryConsumer(MemoryCluster& cluster, ConsumerOptions options,
 MemoryConsumer::~MemoryConsumer() {
   cluster_.Remove(client_);
   MutexLock lock(cluster_.mu);
-  for (const auto& [id, assigned] : assignments_) cluster_.owners.erase(KeyOf(assigned));
+  for (const auto& [id, assigned] : assignments_) GiveUp(id, assigned);
   std::erase(cluster_.groups[group_], this);
   cluster_.Changed();
 }
@@ -89,7 +89,21 @@ ConsumerStats MemoryConsumer::stats() const {
 void MemoryConsumer::MarkRevoked(bool lost) {
   for (auto& [id, assigned] : assignments_) {
     assigned.taken = true;
-    assigned.lost = lost;
+    assigned.lost = assigned.lost || lost;
+    if (lost) GiveUp(id, assigned);
+  }
+}
+
+void MemoryConsumer::MarkCutOff(Duration silence) {
+  MarkRevoked(true);
+  joined_ = false;
+  deaf_until_ = cluster_.clock.Now() + silence;
+}
+
+void MemoryConsumer::GiveUp(AssignmentId id, const Assigned& assigned) {
+  const auto owner = cluster_.owners.find(KeyOf(assigned));
+  if (owner != cluster_.owners.end() && owner->second.assignment == id) {
+    cluster_.owners.erase(owner);
   }
 }
 
@@ -105,7 +119,7 @@ bool MemoryConsumer::Work() {
   std::optional<absl::Status> to_tell;
   {
     MutexLock lock(cluster_.mu);
-    if (closed_) return false;
+    if (closed_ || cluster_.clock.Now() < deaf_until_) return false;
     closing = close_.has_value();
     failed = failed_;
     offline = cluster_.faults.unreachable;
@@ -257,7 +271,7 @@ bool MemoryConsumer::RevokeOne(bool all) {
     if (close_.has_value()) close_status_.Update(committed);
   }
   ++(lost ? stats_.lost : stats_.revoked);
-  cluster_.owners.erase(KeyOf(assigned->second));
+  GiveUp(id, assigned->second);
   assignments_.erase(assigned);
   cluster_.Changed();
   return true;
@@ -269,14 +283,16 @@ bool MemoryConsumer::AssignOne() {
   std::int32_t partition = -1;
   {
     MutexLock lock(cluster_.mu);
+    id = AssignmentId(cluster_.last_assignment + 1);
     for (const auto& [name, number] : Share()) {
-      if (!cluster_.owners.try_emplace({group_, name, number}, this).second) continue;
+      const MemoryCluster::Owner mine{this, id};
+      if (!cluster_.owners.try_emplace({group_, name, number}, mine).second) continue;
       topic = name;
       partition = number;
       break;
     }
     if (partition < 0) return false;
-    id = AssignmentId(++cluster_.last_assignment);
+    ++cluster_.last_assignment;
     // A partition without a position is one that appeared after the group started.
     const MemoryCluster::GroupPosition& start = cluster_.positions[{group_, topic, partition}];
     const auto settled = DecodeSparseAcks(start.offset, start.metadata);
@@ -295,16 +311,26 @@ absl::Status MemoryConsumer::CommitOne(Assigned& assigned) {
   MemoryCluster::GroupPosition& committed = cluster_.positions[KeyOf(assigned)];
   const auto position = assigned.tracker.TakeCommittable();
   if (broadcast_ || !position.has_value()) return absl::OkStatus();
-  if (cluster_.faults.unreachable || cluster_.faults.fail_commits > 0) {
-    if (cluster_.faults.fail_commits > 0) --cluster_.faults.fail_commits;
+  MemoryCluster::Faults& faults = cluster_.faults;
+  const auto failed = [&](std::int64_t before) {
     ++stats_.commits_failed;
-    assigned.tracker.CommitFailed(committed.offset);
+    assigned.tracker.CommitFailed(before);
     return MakeError(Reason::kBrokerDown, "the position was not committed");
+  };
+  if (faults.unreachable || faults.hold_commits || faults.fail_commits > 0 || assigned.lost) {
+    if (faults.fail_commits > 0) --faults.fail_commits;
+    return failed(committed.offset);
+  }
+  std::size_t left_out = 0;
+  const std::int64_t before = committed.offset;
+  committed = {*position, EncodeSparseAcks(*position, assigned.tracker.sparse_acks(), &left_out)};
+  ++cluster_.commits;
+  if (faults.lose_commit_answers > 0) {
+    --faults.lose_commit_answers;
+    return failed(before);
   }
   ++stats_.commits_ok;
   stats_.last_commit = cluster_.clock.WallNow();
-  std::size_t left_out = 0;
-  committed = {*position, EncodeSparseAcks(*position, assigned.tracker.sparse_acks(), &left_out)};
   assigned.acks_size = committed.metadata.size();
   if (left_out > 0) ++stats_.acks_left_out;
   return absl::OkStatus();
@@ -316,7 +342,7 @@ bool MemoryConsumer::CommitIfDue() {
   {
     MutexLock lock(cluster_.mu);
     const SteadyTime now = cluster_.clock.Now();
-    if (commits_.empty() && now < next_commit_) return false;
+    if (cluster_.faults.hold_commits || (commits_.empty() && now < next_commit_)) return false;
     next_commit_ = now + kCommitInterval;
     commits = std::exchange(commits_, {});
     for (auto& [id, assigned] : assignments_) status.Update(CommitOne(assigned));

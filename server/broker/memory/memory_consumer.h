@@ -34,7 +34,10 @@ class MemoryConsumer final : public Consumer, public MemoryClient {
 
   Mutex& mu() const ABSL_LOCK_RETURNED(cluster_.mu) { return cluster_.mu; }
 
+  const std::string& member() const { return options_.member; }
+
   // Faults.
+  void MarkCutOff(Duration silence) ABSL_EXCLUSIVE_LOCKS_REQUIRED(cluster_.mu);
   void MarkRevoked(bool lost) ABSL_EXCLUSIVE_LOCKS_REQUIRED(cluster_.mu);
   void MarkFailed(const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(cluster_.mu);
 
@@ -67,6 +70,8 @@ class MemoryConsumer final : public Consumer, public MemoryClient {
   void Pin(const std::string& topic) ABSL_EXCLUSIVE_LOCKS_REQUIRED(cluster_.mu);
   std::int64_t StartOf(const std::string& topic, std::size_t partition) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(cluster_.mu);
+  // Others may take the partition.
+  void GiveUp(AssignmentId id, const Assigned& assigned) ABSL_EXCLUSIVE_LOCKS_REQUIRED(cluster_.mu);
   // What the group gives to this member now.
   std::vector<std::pair<std::string, std::int32_t>> Share() const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(cluster_.mu);
@@ -81,6 +86,7 @@ class MemoryConsumer final : public Consumer, public MemoryClient {
 
   std::vector<std::string> topics_ ABSL_GUARDED_BY(cluster_.mu);
   std::vector<std::string> to_pin_ ABSL_GUARDED_BY(cluster_.mu);
+  SteadyTime deaf_until_ ABSL_GUARDED_BY(cluster_.mu){};
   bool joined_ ABSL_GUARDED_BY(cluster_.mu) = false;
   bool failed_ ABSL_GUARDED_BY(cluster_.mu) = false;
   std::optional<absl::Status> to_tell_ ABSL_GUARDED_BY(cluster_.mu);  // OnFailed
