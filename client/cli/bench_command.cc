@@ -64,6 +64,8 @@ void AddBenchSubscribe(CLI::App& bench, int& exit_code) {
   subscribe->add_option("--seconds", options->seconds, "End after so long")->capture_default_str();
   subscribe->add_option("--window", options->window, "Events to hold at most")
       ->capture_default_str();
+  subscribe->add_option("--work", options->work, "Time each event takes, all held ones at once")
+      ->capture_default_str();
   subscribe->add_option("--gateway-pid", options->gateway_pid,
                         "Process whose CPU and memory are told");
   subscribe->add_option("--output", *output, "text or json")

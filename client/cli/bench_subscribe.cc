@@ -1,9 +1,16 @@
 #include "client/cli/bench_subscribe.h"
 
+#include <algorithm>
+#include <deque>
+#include <functional>
 #include <memory>
+#include <thread>
+#include <utility>
 
+#include "client/cli/duration.h"
 #include "client/cli/endpoint.h"
 #include "client/cli/output.h"
+#include "server/base/mutex.h"
 #include "sidebus/v1/event_bus.grpc.pb.h"
 
 namespace sidebus::cli {
@@ -11,7 +18,63 @@ namespace sidebus::cli {
 namespace v1 = ::sidebus::v1;
 using Clock = std::chrono::steady_clock;
 
+namespace {
+
+// Sends each message some time after it was given, on a thread of its own; what is not due yet when
+// it ends is not sent. Thread safety: one thread gives.
+class Later {
+ public:
+  using Send = std::function<void(const v1::SubscribeRequest&)>;
+
+  Later(std::chrono::milliseconds wait, Send send)
+      : wait_(wait), send_(std::move(send)), thread_([this] { Run(); }) {}
+  ~Later() {
+    {
+      MutexLock lock(mu_);
+      ending_ = true;
+      changed_.NotifyAll();
+    }
+    thread_.join();
+  }
+
+  void Give(v1::SubscribeRequest message) {
+    MutexLock lock(mu_);
+    waiting_.emplace_back(Clock::now() + wait_, std::move(message));
+    changed_.NotifyAll();
+  }
+
+ private:
+  void Run() {
+    while (true) {
+      v1::SubscribeRequest message;
+      {
+        MutexLock lock(mu_);
+        while (!ending_ && (waiting_.empty() || waiting_.front().first > Clock::now())) {
+          const auto due = waiting_.empty() ? Clock::time_point::max() : waiting_.front().first;
+          changed_.WaitUntil(mu_, std::min(due, Clock::now() + std::chrono::seconds(1)));
+        }
+        if (ending_) return;
+        message = std::move(waiting_.front().second);
+        waiting_.pop_front();
+      }
+      send_(message);
+    }
+  }
+
+  const std::chrono::milliseconds wait_;
+  const Send send_;
+  Mutex mu_;
+  CondVar changed_;
+  bool ending_ ABSL_GUARDED_BY(mu_) = false;
+  std::deque<std::pair<Clock::time_point, v1::SubscribeRequest>> waiting_ ABSL_GUARDED_BY(mu_);
+  std::thread thread_;
+};
+
+}  // namespace
+
 absl::StatusOr<BenchReport> BenchSubscribe(const BenchSubscribeOptions& options) {
+  const auto work = ParseDuration(options.work);
+  if (!work.has_value()) return absl::InvalidArgumentError("--work: a number and ms, s, m or h");
   auto channel = Connect(options.endpoint);
   if (!channel.ok()) return channel.status();
   const auto stub = v1::EventBus::NewStub(*channel);
@@ -31,6 +94,9 @@ absl::StatusOr<BenchReport> BenchSubscribe(const BenchSubscribeOptions& options)
   Clock::time_point last;
   v1::SubscribeResponse response;
   bool draining = false;
+  std::optional<Later> later;
+  const auto write = [&](const v1::SubscribeRequest& message) { stream->Write(message); };
+  if (work->count() > 0) later.emplace(*work, write);
   while (stream->Read(&response)) {
     if (!response.has_deliveries()) continue;
     const auto now = Clock::now();
@@ -50,8 +116,9 @@ absl::StatusOr<BenchReport> BenchSubscribe(const BenchSubscribeOptions& options)
       draining = true;
       acks.set_drain(true);
     }
-    stream->Write(acks);
+    later.has_value() ? later->Give(std::move(acks)) : write(acks);
   }
+  later.reset();
   const grpc::Status status = stream->Finish();
   if (!status.ok() && status.error_code() != grpc::StatusCode::DEADLINE_EXCEEDED) {
     report.errors[Describe(status)] = 1;

@@ -16,10 +16,11 @@ struct BenchSubscribeOptions {
   std::uint64_t events = 0;  // end after so many; 0: only the time counts
   double seconds = 60;       // end after so long
   std::uint32_t window = 1000;
+  std::string work = "0ms";  // that each event takes; all that is held is worked on at once
   int gateway_pid = 0;
 };
 
-// Receives and acks, a message of deliveries at a time. Latency is the time between messages. The
+// Receives and acks, a message of deliveries at a time, `work` after it came. Latency is the time between messages. The
 // clock starts with the first delivery.
 absl::StatusOr<BenchReport> BenchSubscribe(const BenchSubscribeOptions& options);
 

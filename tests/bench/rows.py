@@ -153,6 +153,42 @@ def subscribe(kafka):
         yield Row("Subscribe, 512 B", gateway_figures[figure], direct_figures[figure], unit, goal)
 
 
+def slow_handler(kafka):
+    """10 ms of work an event, 100 keys on one partition: many at a time, and one at a time."""
+    work = {"work": "10ms"}
+    with Gateway(kafka) as gateway:
+        client("publish", gateway, mode="stream", batch=100, size=512, keys=100, seconds=1)
+        groups = (f"bench-{time.time_ns()}-{number}" for number in range(1_000))
+
+        def rate(events, window):
+            load = {"events": events, "window": window, "group": next(groups)}
+            return {"rate": client("subscribe", gateway, **load, **work)["events_per_second"]}
+
+        many, one = rounds(lambda: rate(10_000, 100), lambda: rate(200, 1))
+    yield Row(
+        "Subscribe, 10 ms of work an event, 100 keys; rival: one event at a time",
+        many["rate"],
+        one["rate"],
+        "events/s",
+        "≥ 5000 %, aim 9000 %",
+    )
+
+
+def stuck(kafka):
+    """The most memory that a gateway takes while a subscriber of a busy topic settles nothing."""
+    with Gateway(kafka) as gateway:
+        command = [SIDEBUS, "bench", "subscribe", EVENT_TYPE, "--endpoint", gateway.endpoint]
+        command += ["--group", f"bench-{time.time_ns()}", "--work", "1h"]
+        settles_nothing = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        try:
+            client("publish", gateway, mode="stream", batch=500, size=1024, seconds=2 * SECONDS)
+        finally:
+            settles_nothing.kill()
+            settles_nothing.wait()
+        memory = gateway.memory_mib("VmHWM")
+    yield Row("A stuck subscriber of a busy topic, most memory", memory, None, "MiB", "≤ 192")
+
+
 def memory(kafka):
     """A gateway at rest, and the most that it took under load."""
     with Gateway(kafka) as gateway:
@@ -199,5 +235,17 @@ def newcomer(_):
 
 
 ALL = {
-    row.__name__: row for row in (stream, embedded, unary, bulk, subscribe, memory, start, newcomer)
+    row.__name__: row
+    for row in (
+        stream,
+        embedded,
+        unary,
+        bulk,
+        subscribe,
+        slow_handler,
+        stuck,
+        memory,
+        start,
+        newcomer,
+    )
 }

@@ -57,6 +57,16 @@ def test_subscribe_receives_what_it_was_asked_for_and_acks_it(one, group):
     assert rest.stdout == ""
 
 
+def test_subscribe_can_take_its_time_for_each_event(one, group):
+    one.run("publish", "load.sent", "x", "--count", "19")
+    flags = ["--group", group, "--events", "20", "--window", "1", "--work", "20ms"]
+
+    figures = json.loads(bench(one, "subscribe", "load.sent", *flags, "--output", "json"))
+
+    assert figures["events"] == 20
+    assert figures["seconds"] >= 19 * 0.02
+
+
 def test_failures_are_counted_and_the_exit_code_says_so(one):
     done = one.run("bench", "publish", "no.such.type", *SHORT, "--output", "json")
 
