@@ -110,6 +110,8 @@ struct ConsumerStats {
   std::uint64_t fetch_bytes = 0;        // that may be fetched ahead now, over all partitions
   std::uint64_t acks_left_out = 0;      // commits whose sparse acks did not all fit
   std::size_t crowded = 0;              // partitions not read further until their ack floor moves
+  std::size_t cut_off = 0;              // partitions not read while no coordinator answers
+  std::string last_error;               // why the group gives us nothing; empty: it does
   double ack_metadata_use = 0;          // of the fullest partition; 1: there is no more room
 
   // Of one partition, whose sparse acks take so many bytes.

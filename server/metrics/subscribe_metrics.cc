@@ -43,6 +43,7 @@ GroupMetrics SubscribeMetrics::ForGroup(const std::string& group_label) {
   result.paused_memory = metrics_.AddGauge(kPaused, kPausedHelp, with("reason", "memory"));
   result.paused_ack_metadata =
       metrics_.AddGauge(kPaused, kPausedHelp, with("reason", "ack_metadata"));
+  result.paused_cut_off = metrics_.AddGauge(kPaused, kPausedHelp, with("reason", "cut_off"));
   result.sparse_ack_use = gauge("sidebus_sparse_ack_bytes_ratio",
                                 "Share of the commit metadata that sparse acks take, of the "
                                 "fullest partition.");

@@ -47,6 +47,7 @@ struct GroupMetrics {
   Gauge paused_lane_share;
   Gauge paused_memory;
   Gauge paused_ack_metadata;
+  Gauge paused_cut_off;
   Gauge sparse_ack_use;
   Gauge last_commit;
   Gauge dead_lettering;

@@ -17,6 +17,7 @@ void Add(SubscriptionFigures& sum, const SubscriptionFigures& figures) {
   sum.paused_lane_share += figures.paused_lane_share;
   sum.paused_memory += figures.paused_memory;
   sum.paused_ack_metadata += figures.paused_ack_metadata;
+  sum.paused_cut_off += figures.paused_cut_off;
   sum.sparse_ack_use = std::max(sum.sparse_ack_use, figures.sparse_ack_use);
   sum.oldest_unsettled = std::max(sum.oldest_unsettled, figures.oldest_unsettled);
   sum.last_commit = std::max(sum.last_commit, figures.last_commit);
@@ -48,6 +49,7 @@ void GroupGauges::Set(const std::vector<SubscriptionFigures>& subscriptions) {
     gauges.paused_lane_share.Set(Number(sum.paused_lane_share));
     gauges.paused_memory.Set(Number(sum.paused_memory));
     gauges.paused_ack_metadata.Set(Number(sum.paused_ack_metadata));
+    gauges.paused_cut_off.Set(Number(sum.paused_cut_off));
     gauges.sparse_ack_use.Set(sum.sparse_ack_use);
     gauges.oldest_unsettled.Set(Seconds(sum.oldest_unsettled));
     if (sum.last_commit != SystemTime()) {

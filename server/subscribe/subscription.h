@@ -27,6 +27,7 @@ struct SubscriptionFigures {
   std::size_t paused_lane_share = 0;
   std::size_t paused_memory = 0;
   std::size_t paused_ack_metadata = 0;
+  std::size_t paused_cut_off = 0;
   double sparse_ack_use = 0;
   Duration oldest_unsettled{};
   SystemTime last_commit{};

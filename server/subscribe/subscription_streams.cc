@@ -342,6 +342,7 @@ SubscriptionFigures Subscription::TakeFigures() {
   const ConsumerStats stats = CountStats();
   figures.last_commit = stats.last_commit;
   figures.paused_ack_metadata = stats.crowded;
+  figures.paused_cut_off = stats.cut_off;
   figures.sparse_ack_use = stats.ack_metadata_use;
   for (const auto& [topic, of_topic] : stats.topics) {
     figures.topics.emplace(*book_.topics().Find(topic).topic, of_topic);

@@ -272,6 +272,11 @@ class Kafka:
             "share.coordinator.state.topic.min.isr": 1,
             "group.initial.rebalance.delay.ms": 0,
             "group.min.session.timeout.ms": 1000,
+            # The consumer protocol's: the members are not asked.
+            "group.consumer.min.session.timeout.ms": 1000,
+            "group.consumer.session.timeout.ms": 6000,
+            "group.consumer.min.heartbeat.interval.ms": 100,
+            "group.consumer.heartbeat.interval.ms": 300,
             "broker.session.timeout.ms": 4000,  # after SIGKILL, a start waits for it
             "broker.heartbeat.interval.ms": 500,
             "num.network.threads": 2,

@@ -28,7 +28,7 @@ absl::StatusOr<std::unique_ptr<Consumer>> KafkaBroker::MakeConsumer(ConsumerOpti
                      "start_from.time: this broker cannot find records by time: use earliest or "
                      "latest, or a real Kafka");
   }
-  return KafkaConsumer::Make(options_, std::move(options), handler);
+  return KafkaConsumer::Make(options_, cluster_, std::move(options), handler);
 }
 
 }  // namespace sidebus

@@ -11,7 +11,7 @@ namespace sidebus {
 
 // A Kafka cluster.
 //
-// Ownership: keeps its options only; each client connects by itself.
+// Ownership: keeps its options, and what its clients found out; each client connects by itself.
 // Thread safety: all methods may be called from any thread.
 class KafkaBroker : public Broker {
  public:
@@ -25,6 +25,7 @@ class KafkaBroker : public Broker {
 
  private:
   const KafkaBrokerOptions options_;
+  const std::shared_ptr<KafkaClusterFacts> cluster_ = std::make_shared<KafkaClusterFacts>();
 };
 
 }  // namespace sidebus

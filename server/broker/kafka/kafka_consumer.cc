@@ -29,10 +29,11 @@ SteadyTime Now() { return Clock::Real().Now(); }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<KafkaConsumer>> KafkaConsumer::Make(const KafkaBrokerOptions& broker,
-                                                                   ConsumerOptions options,
-                                                                   ConsumerHandler& handler) {
-  std::unique_ptr<KafkaConsumer> consumer(new KafkaConsumer(broker, std::move(options), handler));
+absl::StatusOr<std::unique_ptr<KafkaConsumer>> KafkaConsumer::Make(
+    const KafkaBrokerOptions& broker, std::shared_ptr<KafkaClusterFacts> cluster,
+    ConsumerOptions options, ConsumerHandler& handler) {
+  std::unique_ptr<KafkaConsumer> consumer(
+      new KafkaConsumer(broker, std::move(cluster), std::move(options), handler));
   const std::uint64_t fetch_bytes = FetchBytesFor(0, 1);
   absl::StatusOr<KafkaClient> client = consumer->MakeHandle(fetch_bytes);
   if (!client.ok()) return client.status();
@@ -42,13 +43,20 @@ absl::StatusOr<std::unique_ptr<KafkaConsumer>> KafkaConsumer::Make(const KafkaBr
   return consumer;
 }
 
-KafkaConsumer::KafkaConsumer(const KafkaBrokerOptions& broker, ConsumerOptions options,
+KafkaConsumer::KafkaConsumer(const KafkaBrokerOptions& broker,
+                             std::shared_ptr<KafkaClusterFacts> cluster, ConsumerOptions options,
                              ConsumerHandler& handler)
     : broker_(broker),
+      cluster_(std::move(cluster)),
       options_(std::move(options)),
       handler_(handler),
       log_(std::make_shared<KafkaLog>(
-          options_.group.empty() ? "broadcast" : "group " + options_.group, this)) {}
+          options_.group.empty() ? "broadcast" : "group " + options_.group, this)),
+      watch_(SessionTimeoutOf(broker)) {
+  if (broker_.group_protocol == GroupProtocol::kAuto && !cluster_->has_consumer_protocol) {
+    broker_.group_protocol = GroupProtocol::kClassic;
+  }
+}
 
 KafkaConsumer::~KafkaConsumer() {
   stopping_ = true;
@@ -66,6 +74,7 @@ absl::StatusOr<KafkaClient> KafkaConsumer::MakeHandle(std::uint64_t fetch_bytes)
 }
 
 void KafkaConsumer::OpenClient(KafkaClient client, std::uint64_t fetch_bytes) {
+  incremental_ = broadcast() || IsIncremental(broker_);
   {
     MutexLock lock(mu_);
     client_ = std::move(client);
@@ -80,10 +89,12 @@ void KafkaConsumer::OpenClient(KafkaClient client, std::uint64_t fetch_bytes) {
   }
   requests_ = std::make_unique<AdminRequests>(client_.get(), control_queue_.get(), options_.group);
   starts_ = std::make_unique<StartFinder>(options_.group, options_.start, *requests_);
+  starts_->set_open(open_topics_);
 }
 
 void KafkaConsumer::CloseClient() {
   readers_.clear();
+  if (starts_ != nullptr) open_topics_ = starts_->open();
   starts_.reset();
   requests_.reset();
   for (rd_kafka_queue_t* queue : {consumer_queue_.get(), control_queue_.get()}) {
@@ -165,14 +176,20 @@ void KafkaConsumer::Run() {
         leaving_ || reopen_with_ || (giving_up_ && giving_up_->waits_for_holders);
     signal_.Wait(more ? 0 : impatient ? kImpatientMs : kWaitMs);
     RunTasks();
-    requests_->Serve();
-    ServeConsumerQueue();
-    Tick(Now());
-    FinishReopening(Now());
-    more = ReadPartitions();
+    more = client_ != nullptr && ServeClient();
+    StartAgainIfDue(Now());
     if (ClosingIsDone(Now())) break;
   }
   for (Done& done : closed_) done(final_commit_);
+}
+
+// True: there is more to read at once.
+bool KafkaConsumer::ServeClient() {
+  requests_->Serve();
+  ServeConsumerQueue();
+  Tick(Now());
+  FinishReopening(Now());
+  return ReadPartitions();
 }
 
 void KafkaConsumer::RunTasks() {
@@ -209,37 +226,6 @@ void KafkaConsumer::OnMessage(const rd_kafka_message_t& message) {
   if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR) OnClientError(message.err);
 }
 
-void KafkaConsumer::OnClientError(rd_kafka_resp_err_t error) {
-  const Reason reason = ReasonOfKafka(error);
-  if (error == RD_KAFKA_RESP_ERR__FATAL) {
-    const rd_kafka_resp_err_t cause = rd_kafka_fatal_error(client_.get(), nullptr, 0);
-    return Fail(MakeError(Reason::kMemberFenced,
-                          fmt::format("subscribe: this member of the group cannot go on ({}): "
-                                      "subscribe again",
-                                      rd_kafka_err2name(cause))));
-  }
-  if (reason == Reason::kBrokerDenied || reason == Reason::kGroupProtocol ||
-      reason == Reason::kMemberFenced) {
-    // A client that cannot log in yet tries again; the credentials may be on their way.
-    if (error == RD_KAFKA_RESP_ERR__AUTHENTICATION) return;
-    return Fail(ErrorOfKafka(error, "subscribe"));
-  }
-  // librdkafka tries again by itself. What a broker refuses, it does not log.
-  if (error <= RD_KAFKA_RESP_ERR_NO_ERROR || error == last_refusal_) return;
-  last_refusal_ = error;
-  Log(LogLevel::kWarning, "Kafka refuses what a group's member asks; it asks again and again",
-      {{"group", options_.group},
-       {"error", rd_kafka_err2name(error)},
-       {"what", rd_kafka_err2str(error)}});
-}
-
-void KafkaConsumer::Fail(absl::Status why) {
-  if (state_ != State::kOpen) return;
-  state_ = State::kFailed;
-  Log(LogLevel::kError, "a consumer cannot go on", {{"group", options_.group}, {"why", why}});
-  handler_.OnFailed(why);
-}
-
 void KafkaConsumer::Tick(SteadyTime now) {
   starts_->Tick(now);
   if (committing_ && now >= commit_deadline_) {
@@ -249,15 +235,9 @@ void KafkaConsumer::Tick(SteadyTime now) {
     next_commit_ = now + kCommitEvery;
     StartCommit();
   }
-  if (giving_up_ && rd_kafka_assignment_lost(client_.get()) != 0) GiveUp(true);
-  if (giving_up_ && giving_up_->waits_for_holders) {
-    if (now >= giving_up_->deadline || !AnythingIsHeld()) GiveUpNow(false);
-  } else if (giving_up_ && now >= giving_up_->deadline) {
-    FinishGivingUp(ErrorOfKafka(RD_KAFKA_RESP_ERR__TIMED_OUT, "commit"));
-  }
-  if (giving_up_ && giving_up_->retry_at != SteadyTime{} && now >= giving_up_->retry_at) {
-    CommitBeforeGivingUp();
-  }
+  TickGivingUp(now);
+  WatchJoining(now);
+  WatchCoordinator(now);
   std::vector<std::uint64_t> again;
   for (const auto& [id, finding] : finding_) {
     if (finding.retry_at != SteadyTime{} && now >= finding.retry_at) again.push_back(id);
@@ -267,7 +247,7 @@ void KafkaConsumer::Tick(SteadyTime now) {
 }
 
 bool KafkaConsumer::ReadPartitions() {
-  if (state_ != State::kOpen || giving_up_) return false;
+  if (state_ != State::kOpen) return false;
   bool more = true;
   for (int round = 0; more && round < kRoundsAtOnce; ++round) {
     more = false;
@@ -279,7 +259,7 @@ bool KafkaConsumer::ReadPartitions() {
 
 bool KafkaConsumer::ReadPartition(PartitionReader& reader) {
   const AssignmentId assignment = reader.assignment();
-  if (reader.finding() || reader.crowded()) return false;
+  if (reader.leaving() || reader.finding() || reader.crowded()) return false;
   Room room = handler_.RoomFor(assignment);
   room.events = std::min(room.events, kRecordsAtOnce);
   if (room.events == 0) return false;
@@ -325,14 +305,17 @@ void KafkaConsumer::OnCommitted(rd_kafka_resp_err_t error) {
   } else {
     assignments_.CommitFailed(floors);
   }
-  {
-    MutexLock lock(mu_);
-    ++(good ? counters_.commits_ok : counters_.commits_failed);
-    if (good) counters_.last_commit = Clock::Real().WallNow();
-  }
+  CountCommit(good);
   AnswerWaiters(std::exchange(committing_for_, {}),
                 good ? absl::OkStatus() : ErrorOfKafka(error, "commit"));
   if (!waiting_.empty()) StartCommit();
+}
+
+void KafkaConsumer::CountCommit(bool good) {
+  if (good) watch_.Answered(Now());
+  MutexLock lock(mu_);
+  ++(good ? counters_.commits_ok : counters_.commits_failed);
+  if (good) counters_.last_commit = Clock::Real().WallNow();
 }
 
 void KafkaConsumer::AnswerWaiters(std::vector<Done> waiters, const absl::Status& status) {

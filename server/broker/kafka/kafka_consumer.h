@@ -16,6 +16,7 @@
 #include "server/broker/consumer.h"
 #include "server/broker/kafka/admin_requests.h"
 #include "server/broker/kafka/assignments.h"
+#include "server/broker/kafka/coordinator_watch.h"
 #include "server/broker/kafka/event_signal.h"
 #include "server/broker/kafka/kafka_log.h"
 #include "server/broker/kafka/kafka_options.h"
@@ -28,15 +29,22 @@ namespace sidebus {
 //
 // clang-format off
 //   pinning    --the start is pinned (StartFinder::Pin)-->  joined: rd_kafka_subscribe
-//   joined     --assign callback-->  locating: StartFinder::Locate, then rd_kafka_assign with
-//              explicit offsets, OnAssigned
+//   joined     --assign callback-->  locating: StartFinder::Locate, then assign with explicit
+//              offsets, OnAssigned
 //   assigned   --revoke callback-->  revoking: OnRevoking, until nothing is held or grace is over
-//   revoking   -->  giving up: OnRevoked, commit of the floors (result, or 2 s), then
-//              rd_kafka_assign(nothing)
+//   revoking   -->  giving up: OnRevoked, commit of the floors (result, or 2 s), then unassign
 //   locating   --more partitions than the client may fetch ahead of-->  reopening: leave the group
 //              (at most 5 s), a client with smaller buffers, pinning
+//   assigned   --no coordinator answers (CoordinatorWatch)-->  cut off: OnRevoked, locating
+//   any        --a fatal error, or the group is denied-->  waiting (0.5 s, doubling to 30 s) with
+//              no client, then another one: pinning
 //   any        --Close()-->  closing: as revoke, leave the group (at most 5 s), done
 // clang-format on
+//
+// With the eager protocol (range) a rebalance takes all partitions; with the incremental ones
+// (cooperative-sticky, and Kafka's consumer protocol) only those that it names, and the others are
+// read on: from what was read ahead while librdkafka has paused them, then from where we are, because
+// librdkafka fetches again what it had not handed out (2.15.1).
 //
 // Broadcast does not join: it locates and assigns all partitions by itself, and looks for new ones.
 //
@@ -44,15 +52,15 @@ namespace sidebus {
 // 100 ms; it never waits for a broker. Back-pressure: PartitionReader. A position that the log does
 // not have (any more) stops its partition until the log's bounds are known (OnFault).
 //
-// Invariant: readers_ are the partitions the handler was told of; none is read while giving up.
+// Invariant: readers_ are the partitions the handler was told of; none is read while it leaves.
 // Ownership: owns client, queues and the poll thread; borrows the handler.
 // Thread safety: as Consumer says. Everything below "poll thread" belongs to that thread.
 class KafkaConsumer final : public Consumer {
  public:
   // An error: the options are wrong. Does not wait for a broker.
-  static absl::StatusOr<std::unique_ptr<KafkaConsumer>> Make(const KafkaBrokerOptions& broker,
-                                                             ConsumerOptions options,
-                                                             ConsumerHandler& handler);
+  static absl::StatusOr<std::unique_ptr<KafkaConsumer>> Make(
+      const KafkaBrokerOptions& broker, std::shared_ptr<KafkaClusterFacts> cluster,
+      ConsumerOptions options, ConsumerHandler& handler);
   ~KafkaConsumer() override;
 
   bool Ack(const DeliveryTag& tag) override { return assignments_.Ack(tag); }
@@ -66,8 +74,10 @@ class KafkaConsumer final : public Consumer {
   using Done = absl::AnyInvocable<void(absl::Status)>;
   enum class State : std::uint8_t { kOpen, kFailed, kClosing };
 
-  KafkaConsumer(const KafkaBrokerOptions& broker, ConsumerOptions options,
-                ConsumerHandler& handler);
+  using Partition = std::pair<std::string, std::int32_t>;
+
+  KafkaConsumer(const KafkaBrokerOptions& broker, std::shared_ptr<KafkaClusterFacts> cluster,
+                ConsumerOptions options, ConsumerHandler& handler);
 
   void Post(absl::AnyInvocable<void()> task);
 
@@ -76,14 +86,33 @@ class KafkaConsumer final : public Consumer {
   void OpenClient(KafkaClient client, std::uint64_t fetch_bytes);
   void CloseClient();
   void Run();
+  bool ServeClient();
   void RunTasks();
   void ServeConsumerQueue();
   void OnMessage(const rd_kafka_message_t& message);
-  void OnClientError(rd_kafka_resp_err_t error);
   void Tick(SteadyTime now);
-  void Fail(absl::Status why);
 
-  // Joining and rebalances (kafka_consumer_rebalance.cc).
+  // What cannot go on, and what goes on anew (kafka_consumer_recovery.cc).
+  void OnClientError(rd_kafka_resp_err_t error);
+  void OnFatal(rd_kafka_resp_err_t cause, absl::Status why);
+  void OnNoConsumerProtocol();
+  void OnRefused(rd_kafka_resp_err_t error, absl::Status why);
+  void Fail(absl::Status why);
+  void StartAgain(absl::Status why);
+  void StartAgainIfDue(SteadyTime now);
+  void Abandon();
+  void OnJoined();
+  void NoteError(const absl::Status& why);
+  void WatchJoining(SteadyTime now);
+  void WatchCoordinator(SteadyTime now);
+  void CutOff();
+  void SetCutOff(std::size_t partitions);
+  bool is_cut_off() const {
+    MutexLock lock(mu_);
+    return counters_.cut_off > 0;
+  }
+
+  // Joining and what the group gives (kafka_consumer_rebalance.cc).
   static void OnRebalance(rd_kafka_t* client, rd_kafka_resp_err_t what,
                           rd_kafka_topic_partition_list_t* partitions, void* opaque);
   static void OnErrorCallback(rd_kafka_t* client, int error, const char* why, void* opaque);
@@ -98,16 +127,26 @@ class KafkaConsumer final : public Consumer {
   void AssignNew(const std::map<std::string, int>& existing, bool at_beginning);
   void LookForTopics(SteadyTime now);
   void OnLooked(const std::map<std::string, int>& existing);
+  void Take(const std::set<Partition>& given);
   void Locate(std::vector<PartitionOffset> partitions, bool at_beginning);
   void OnLocated(StartFinder::Located located);
+  bool Assign(const std::vector<PartitionOffset>& positions);
+  void TakeNothing();
   std::vector<OffsetRun> SettledBefore(const PartitionOffset& position) const;
-  void AssignNothing();
-  void GiveUp(bool lost);
+
+  // What it gives up (kafka_consumer_hand_over.cc).
+  std::set<Partition> Ours() const;
+  void GiveUp(const std::set<Partition>& named, bool lost);
+  void StopLocating(const std::set<Partition>& named);
+  void StopFinding(PartitionReader& reader);
   bool AnythingIsHeld() const;
   void GiveUpNow(bool lost);
   void CommitBeforeGivingUp();
-  static absl::Status WasLost();
   void FinishGivingUp(absl::Status committed);
+  void OnAcksLost(const absl::Status& why);
+  void LetGo(const std::vector<Partition>& partitions);
+  void TickGivingUp(SteadyTime now);
+  void LoseAll();
   void StartClosing(Done done);
   bool ClosingIsDone(SteadyTime now);
   bool AnswerAll();  // true
@@ -119,17 +158,20 @@ class KafkaConsumer final : public Consumer {
   void OnFault(PartitionReader& reader, const PartitionReader::Fault& fault);
   void FindPosition(std::uint64_t id);
   void OnLogBounds(std::uint64_t id, std::int64_t begin, std::int64_t end);
-  bool MoveTo(const PartitionReader& reader, std::int64_t position);
+  bool MoveTo(PartitionReader& reader, std::int64_t position);
   PartitionReader* ReaderOf(const std::string& topic, std::int32_t partition);
 
   // Commits.
   void StartCommit();
   void OnCommitted(rd_kafka_resp_err_t error);
+  void CountCommit(bool good);
   void AnswerWaiters(std::vector<Done> waiters, const absl::Status& status);
 
   bool broadcast() const { return options_.group.empty(); }
+  bool watches() const { return !broadcast() && broker_.group_protocol != GroupProtocol::kClassic; }
 
-  const KafkaBrokerOptions broker_;
+  KafkaBrokerOptions broker_;  // poll thread only; classic when the brokers have nothing else
+  const std::shared_ptr<KafkaClusterFacts> cluster_;
   ConsumerOptions options_;  // topics: poll thread only
   ConsumerHandler& handler_;
   const std::shared_ptr<KafkaLog> log_;  // a client that is on its way out has it, too
@@ -138,7 +180,7 @@ class KafkaConsumer final : public Consumer {
 
   mutable Mutex mu_;
   std::vector<absl::AnyInvocable<void()>> tasks_ ABSL_GUARDED_BY(mu_);
-  ConsumerStats counters_ ABSL_GUARDED_BY(mu_);  // all but topics
+  ConsumerStats counters_ ABSL_GUARDED_BY(mu_);  // all but what is counted when asked
   std::atomic<bool> stopping_{false};
 
   // --- poll thread, but the client handle is read by stats() ---
@@ -152,12 +194,14 @@ class KafkaConsumer final : public Consumer {
   std::unique_ptr<StartFinder> starts_;
   std::vector<std::unique_ptr<PartitionReader>> readers_;
   State state_ = State::kOpen;
-  bool joined_ = false;    // subscribed, or broadcast: assigned
-  bool locating_ = false;  // an assignment waits for positions
+  bool incremental_ = false;                // rebalances name what they take
+  bool joined_ = false;                     // subscribed, or broadcast: assigned
+  std::vector<PartitionOffset> locating_;   // an assignment waits for their positions
+  std::map<std::string, int> open_topics_;  // of the StartFinder, from client to client
   std::set<std::string> existing_;
-  std::set<std::pair<std::string, std::int32_t>> known_;  // broadcast: assigned or being located
-  std::uint64_t pins_ = 0;                                // begun
-  bool pinning_ = false;                                  // the last of them is not done
+  std::set<Partition> known_;  // broadcast: assigned or being located
+  std::uint64_t pins_ = 0;     // begun
+  bool pinning_ = false;       // the last of them is not done
   bool looking_ = false;
   SteadyTime look_at_{};
 
@@ -172,14 +216,29 @@ class KafkaConsumer final : public Consumer {
   std::uint64_t last_finding_ = 0;
 
   struct GivingUp {
-    bool waits_for_holders = false;  // until `deadline`
+    bool waits_for_holders = false;     // until `deadline`
+    std::vector<Partition> partitions;  // that the handler has given up
     std::vector<Assignments::Floor> floors;
-    SteadyTime deadline{};
+    SteadyTime deadline{};  // of the holders, or of the commit that is under way
     SteadyTime retry_at{};  // zero: asked, not answered
+    SteadyTime end{};       // of retries
     std::uint64_t id = 0;
   };
   std::optional<GivingUp> giving_up_;
   std::uint64_t last_giving_up_ = 0;
+
+  // A member of a consumer-protocol group that no coordinator has taken in yet.
+  struct Joining {
+    SteadyTime since{};
+    SteadyTime look_at{};
+    SteadyTime answered_at{};  // when a coordinator answered something else
+    bool asked = false;
+  };
+  std::optional<Joining> joining_;
+
+  std::optional<SteadyTime> restart_;  // when there is to be another client
+  Duration wait_{};                    // before that
+  CoordinatorWatch watch_;
 
   bool committing_ = false;
   std::uint64_t commit_id_ = 0;

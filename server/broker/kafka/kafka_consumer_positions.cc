@@ -113,12 +113,15 @@ void KafkaConsumer::OnLogBounds(std::uint64_t id, std::int64_t begin, std::int64
 }
 
 // Not by seeking: after such an error librdkafka has stopped to fetch the partition, and a seek is
-// refused without a word. A member's whole assignment is made anew, each other partition where it
-// is; what was fetched ahead is fetched again.
-bool KafkaConsumer::MoveTo(const PartitionReader& reader, std::int64_t position) {
+// refused without a word. With the eager protocols the whole assignment is made anew, each other
+// partition where it is; what was fetched ahead is fetched again.
+bool KafkaConsumer::MoveTo(PartitionReader& reader, std::int64_t position) {
   const KafkaPartitionList list = MakePartitionList();
   rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
-  if (broadcast()) {
+  if (incremental_) {
+    // Either call would be the answer to a rebalance that waits for one.
+    if (giving_up_ || !locating_.empty()) return false;
+    reader.Clear();
     AddTo(list, reader.topic(), reader.partition(), position);
     // Fails when it is tried again after the other half failed.
     KafkaErrorHandle(rd_kafka_incremental_unassign(client_.get(), list.get()));

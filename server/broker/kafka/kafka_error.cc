@@ -4,6 +4,9 @@
 
 #include <string>
 
+#include "server/base/log.h"
+#include "server/broker/kafka/kafka_handle.h"
+
 namespace sidebus {
 namespace {
 
@@ -19,7 +22,9 @@ std::string AdviceFor(Reason reason) {
     case Reason::kEventInvalid:
       return "the broker found the record invalid: check key, timestamp and the topic's settings";
     case Reason::kGroupProtocol:
-      return "members of the group use another protocol or assignor";
+      return "members of the group use another assignor or protocol: give all of them the same "
+             "subscribe.assignor (other programs: partition.assignment.strategy) and "
+             "subscribe.group_protocol";
     case Reason::kMemberFenced:
       return "another member took this one's place";
     default:
@@ -67,6 +72,12 @@ absl::Status ErrorOfKafka(rd_kafka_resp_err_t error, std::string_view doing) {
   const Reason reason = ReasonOfKafka(error);
   return MakeError(reason,
                    fmt::format("{}: {} ({})", doing, AdviceFor(reason), rd_kafka_err2name(error)));
+}
+
+void LogKafkaError(std::string_view what, rd_kafka_error_t* error) {
+  const KafkaErrorHandle owned(error);
+  if (owned == nullptr) return;
+  Log(LogLevel::kWarning, what, {{"error", rd_kafka_error_name(owned.get())}});
 }
 
 bool SaysTopicIsMissing(rd_kafka_resp_err_t error) {

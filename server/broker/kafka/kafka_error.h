@@ -19,6 +19,9 @@ Reason ReasonOfKafka(rd_kafka_resp_err_t error);
 // API says them without prefix.
 absl::Status ErrorOfKafka(rd_kafka_resp_err_t error, std::string_view doing);
 
+// Logs what librdkafka refuses to do, and frees it. Null: nothing.
+void LogKafkaError(std::string_view what, rd_kafka_error_t* error);
+
 // Whether the error says that a topic or partition does not exist (any more).
 bool SaysTopicIsMissing(rd_kafka_resp_err_t error);
 

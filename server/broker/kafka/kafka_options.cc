@@ -7,6 +7,7 @@
 #include <array>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "server/base/error.h"
 #include "server/broker/kafka/kafka_log.h"
 
@@ -15,6 +16,9 @@ namespace {
 
 using Setting = std::pair<const char*, std::string>;
 
+constexpr char kSessionTimeout[] = "session.timeout.ms";
+constexpr char kHeartbeatInterval[] = "heartbeat.interval.ms";
+constexpr Duration kDefaultSessionTimeout = std::chrono::seconds(45);  // the brokers', too
 constexpr std::uint64_t kKiB = 1024;
 constexpr std::uint64_t kRecordOverhead = 64 * kKiB;
 // More than `limits.max_event_bytes` can be, and less than a broker reads at once by default (100 MiB).
@@ -178,8 +182,6 @@ absl::StatusOr<KafkaConf> MakeConsumerConf(const KafkaBrokerOptions& options,
       {
           // A group id is needed to assign by hand too; nothing is ever committed under this one.
           {"group.id", consumer.group.empty() ? "sidebus-broadcast" : consumer.group},
-          {"group.protocol", "classic"},
-          {"partition.assignment.strategy", "range"},
           {"enable.auto.commit", "false"},
           {"enable.auto.offset.store", "false"},
           {"auto.offset.reset", "error"},
@@ -192,15 +194,43 @@ absl::StatusOr<KafkaConf> MakeConsumerConf(const KafkaBrokerOptions& options,
           {"fetch.max.bytes",
            fmt::format("{}", std::max(4 * kKiB * kKiB, options.max_event_bytes + kRecordOverhead))},
       });
-  if (options.session_timeout > Duration(0)) {
-    const std::int64_t session = Milliseconds(options.session_timeout);
-    settings.emplace_back("session.timeout.ms", fmt::format("{}", session));
-    settings.emplace_back("heartbeat.interval.ms", fmt::format("{}", session / 10));
-  }
   if (!consumer.member.empty()) {
     settings.emplace_back("client.id", fmt::format("{}-{}", options.client_id, consumer.member));
   }
+  if (!options.static_member.empty() && !consumer.group.empty()) {
+    settings.emplace_back("group.instance.id", options.static_member);
+  }
+  if (!consumer.group.empty() && options.group_protocol != GroupProtocol::kClassic) {
+    settings.emplace_back("group.protocol", "consumer");
+    // With this protocol the brokers say it, and librdkafka refuses to be told.
+    KafkaBrokerOptions without = options;
+    without.properties.erase(kSessionTimeout);
+    without.properties.erase(kHeartbeatInterval);
+    return MakeConf(without, settings, log);
+  }
+  settings.emplace_back("group.protocol", "classic");
+  settings.emplace_back(
+      "partition.assignment.strategy",
+      options.assignor == Assignor::kCooperativeSticky ? "cooperative-sticky" : "range");
+  if (options.session_timeout > Duration(0)) {
+    const std::int64_t session = Milliseconds(options.session_timeout);
+    settings.emplace_back(kSessionTimeout, fmt::format("{}", session));
+    settings.emplace_back(kHeartbeatInterval, fmt::format("{}", session / 10));
+  }
   return MakeConf(options, settings, log);
+}
+
+bool IsIncremental(const KafkaBrokerOptions& options) {
+  return options.group_protocol != GroupProtocol::kClassic || options.assignor != Assignor::kRange;
+}
+
+Duration SessionTimeoutOf(const KafkaBrokerOptions& options) {
+  std::int64_t ms = 0;
+  const auto property = options.properties.find(kSessionTimeout);
+  if (property != options.properties.end() && absl::SimpleAtoi(property->second, &ms) && ms > 0) {
+    return std::chrono::milliseconds(ms);
+  }
+  return options.session_timeout > Duration(0) ? options.session_timeout : kDefaultSessionTimeout;
 }
 
 std::uint64_t FetchBytesFor(std::uint64_t buffer_bytes, std::uint64_t partitions) {

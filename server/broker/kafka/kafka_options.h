@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -17,6 +18,20 @@ namespace sidebus {
 
 class KafkaLog;
 
+// How members of a group share out its partitions: Kafka's first protocol, in which the members do,
+// or that of KIP-848 (Kafka 4), in which the coordinator does. kAuto: that, where brokers have it.
+enum class GroupProtocol : std::uint8_t { kClassic, kConsumer, kAuto };
+
+// What the members of a classic group do it by. All of them must use the same.
+enum class Assignor : std::uint8_t { kRange, kCooperativeSticky };
+
+// What clients found out about a cluster, for those that come after them.
+//
+// Thread safety: any thread.
+struct KafkaClusterFacts {
+  std::atomic<bool> has_consumer_protocol{true};  // as far as is known
+};
+
 // How to reach a Kafka cluster, and what it can do.
 struct KafkaBrokerOptions {
   std::vector<std::string> bootstrap_servers;     // host:port
@@ -28,8 +43,12 @@ struct KafkaBrokerOptions {
   // and a record that is alone does not wait (docs/adr/0021).
   Duration linger{0};
   // After which a silent member of a group loses its partitions; heartbeats are ten times as often.
-  // Zero: librdkafka's default.
+  // Zero: librdkafka's default. With GroupProtocol::kConsumer the brokers say it, and this is what we
+  // take them to say.
   Duration session_timeout{0};
+  GroupProtocol group_protocol = GroupProtocol::kClassic;
+  Assignor assignor = Assignor::kRange;
+  std::string static_member;  // group.instance.id in every group; empty: none
   // False: the cluster answers ListOffsets by time wrongly (the mock cluster), so such a start is
   // refused.
   bool offsets_by_time = true;
@@ -57,8 +76,14 @@ absl::StatusOr<KafkaConf> MakeProducerConf(const KafkaBrokerOptions& options, Ka
 // Zero: the least there is would cross the bound.
 std::uint64_t FetchBytesFor(std::uint64_t buffer_bytes, std::uint64_t partitions);
 
+// Whether rebalances name what they take, as all but the eager protocol do.
+bool IsIncremental(const KafkaBrokerOptions& options);
+
+// After which a member of a group that nothing is heard of loses its partitions.
+Duration SessionTimeoutOf(const KafkaBrokerOptions& options);
+
 // `fetch_bytes` bounds what is fetched ahead per partition; one answer of a broker may cross it.
-// The caller sets the rebalance and error callbacks.
+// kAuto is kConsumer here. The caller sets the rebalance and error callbacks.
 absl::StatusOr<KafkaConf> MakeConsumerConf(const KafkaBrokerOptions& options,
                                            const ConsumerOptions& consumer,
                                            std::uint64_t fetch_bytes, KafkaLog& log);

@@ -48,6 +48,10 @@ class PartitionReader {
   void set_finding(bool finding) { finding_ = finding; }
   bool finding() const { return finding_; }
 
+  // While it is given up nothing is read.
+  void set_leaving(bool leaving) { leaving_ = leaving; }
+  bool leaving() const { return leaving_; }
+
   // While its sparse acks hardly fit beside the committed position, nothing is read.
   void set_crowded(bool crowded) { crowded_ = crowded; }
   bool crowded() const { return crowded_; }
@@ -65,6 +69,7 @@ class PartitionReader {
   std::int32_t partition_;
   AssignmentId assignment_;
   bool finding_ = false;
+  bool leaving_ = false;
   bool crowded_ = false;
   KafkaQueue queue_;
   std::deque<KafkaMessage> ahead_;

@@ -44,7 +44,7 @@ void StartFinder::Describe() {
                              {{"group", group_},
                               {"topic", denied.topic},
                               {"error", rd_kafka_err2name(denied.error)}});
-                         return FinishPin(ErrorOfKafka(denied.error, "subscribe"));
+                         return Fail(Job::kPin, denied.error, "subscribe");
                        }
                        pin_.existing = std::move(answer.topics);
                        if (group_.empty() || pin_.existing.empty()) {
@@ -91,7 +91,7 @@ void StartFinder::WriteGroup(Partitions positions) {
     if (id != pin_.id) return;
     if (answer.error == RD_KAFKA_RESP_ERR_NO_ERROR) return FinishPin(absl::OkStatus());
     if (IsFinal(answer.error)) {
-      return Fail(Job::kPin, ErrorOfKafka(answer.error, "set the positions of the group"));
+      return Fail(Job::kPin, answer.error, "set the positions of the group");
     }
     pin_.refused = SaysGroupHasMembers(answer.error);
     if (pin_.refused) return ReadGroup();
@@ -99,9 +99,9 @@ void StartFinder::WriteGroup(Partitions positions) {
   });
 }
 
-void StartFinder::FinishPin(absl::Status status) {
+void StartFinder::FinishPin(absl::Status status, rd_kafka_resp_err_t error) {
   ThenPinned then = std::move(pin_.then);
-  Pinned pinned{std::move(status), std::move(pin_.existing)};
+  Pinned pinned{std::move(status), error, std::move(pin_.existing)};
   pin_ = {};
   then(std::move(pinned));
 }
@@ -157,15 +157,15 @@ void StartFinder::CommitOpen(const Partitions& open) {
     if (id != locate_.id) return;
     if (answer.error == RD_KAFKA_RESP_ERR_NO_ERROR) return FinishLocate(absl::OkStatus());
     if (IsFinal(answer.error)) {
-      return Fail(Job::kLocate, ErrorOfKafka(answer.error, "commit the positions of the group"));
+      return Fail(Job::kLocate, answer.error, "commit the positions of the group");
     }
     Again(Job::kLocate, [this, open] { CommitOpen(open); });
   });
 }
 
-void StartFinder::FinishLocate(absl::Status status) {
+void StartFinder::FinishLocate(absl::Status status, rd_kafka_resp_err_t error) {
   ThenLocated then = std::move(locate_.then);
-  Located located{std::move(status), std::move(locate_.partitions)};
+  Located located{std::move(status), error, std::move(locate_.partitions)};
   locate_ = {};
   then(std::move(located));
 }
@@ -202,7 +202,7 @@ void StartFinder::Resolve(Job job, Partitions wanted, absl::AnyInvocable<void(Pa
   requests_.Offsets(wanted, [this, job, id, wanted, then = std::move(then)](Answer answer) mutable {
     if (id != IdOf(job)) return;
     if (IsFinal(answer.error)) {
-      return Fail(job, ErrorOfKafka(answer.error, "read the offsets of the topics"));
+      return Fail(job, answer.error, "read the offsets of the topics");
     }
     if (answer.error != RD_KAFKA_RESP_ERR_NO_ERROR) {
       // A topic may be gone.
@@ -239,7 +239,7 @@ AdminRequests::Then StartFinder::On(Job job, void (StartFinder::*again)(),
     if (id != IdOf(job)) return;
     if (answer.error == RD_KAFKA_RESP_ERR_NO_ERROR) return good(std::move(answer));
     if (IsFinal(answer.error)) {
-      return Fail(job, ErrorOfKafka(answer.error, "read the positions of the group"));
+      return Fail(job, answer.error, "read the positions of the group");
     }
     Again(job, [this, again] { (this->*again)(); });
   };
@@ -253,9 +253,10 @@ void StartFinder::Again(Job job, absl::AnyInvocable<void()> run) {
        }});
 }
 
-void StartFinder::Fail(Job job, absl::Status status) {
-  if (job == Job::kPin) return FinishPin(std::move(status));
-  FinishLocate(std::move(status));
+void StartFinder::Fail(Job job, rd_kafka_resp_err_t error, std::string_view doing) {
+  absl::Status status = ErrorOfKafka(error, doing);
+  if (job == Job::kPin) return FinishPin(std::move(status), error);
+  FinishLocate(std::move(status), error);
 }
 
 void StartFinder::Tick(SteadyTime now) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "server/base/clock.h"
@@ -29,13 +30,15 @@ namespace sidebus {
 // Thread safety: none; everything on the poll thread.
 class StartFinder {
  public:
-  // A failure is final (BROKER_DENIED); everything else is waited out.
+  // A failure is final (BROKER_DENIED, because of `error`); everything else is waited out.
   struct Pinned {
     absl::Status status;
+    rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
     std::map<std::string, int> existing;  // topics, with their partitions
   };
   struct Located {
     absl::Status status;
+    rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
     std::vector<PartitionOffset> positions;
   };
   using ThenPinned = absl::AnyInvocable<void(Pinned)>;
@@ -88,12 +91,12 @@ class StartFinder {
   void ReadGroup();
   void OnGroup(const Partitions& positions);
   void WriteGroup(Partitions positions);
-  void FinishPin(absl::Status status);
+  void FinishPin(absl::Status status, rd_kafka_resp_err_t error = {});
 
   void ReadAssigned();
   void ResolveAssigned();
   void CommitOpen(const Partitions& open);
-  void FinishLocate(absl::Status status);
+  void FinishLocate(absl::Status status, rd_kafka_resp_err_t error = {});
 
   // Replaces special offsets by real ones.
   void Resolve(Job job, Partitions wanted, absl::AnyInvocable<void(Partitions)> then);
@@ -106,7 +109,7 @@ class StartFinder {
                          absl::AnyInvocable<void(Answer)> good);
   std::uint64_t IdOf(Job job) const { return job == Job::kPin ? pin_.id : locate_.id; }
   void Again(Job job, absl::AnyInvocable<void()> run);
-  void Fail(Job job, absl::Status status);
+  void Fail(Job job, rd_kafka_resp_err_t error, std::string_view doing);
 
   const std::string group_;
   const StartPosition start_;

@@ -50,7 +50,8 @@ class LonelyConsumerTest : public testing::TestWithParam<const char*> {
     ConsumerOptions options;
     options.group = GetParam();
     options.topics = {"orders"};
-    auto made = KafkaConsumer::Make(broker, options, receiver_);
+    auto made =
+        KafkaConsumer::Make(broker, std::make_shared<KafkaClusterFacts>(), options, receiver_);
     EXPECT_TRUE(made.ok()) << made.status().ToString();
     return *std::move(made);
   }

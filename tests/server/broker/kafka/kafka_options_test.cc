@@ -129,6 +129,67 @@ TEST_F(KafkaOptionsTest, PropertiesThatContradictIdempotenceMakeNoClient) {
   EXPECT_FALSE(MakeClient(RD_KAFKA_PRODUCER, *std::move(conf)).ok());
 }
 
+class KafkaGroupOptionsTest : public KafkaOptionsTest {
+ protected:
+  // A client that librdkafka takes, and what it has of a property.
+  std::string ConsumerValueOf(const std::string& name, const std::string& group = "g") {
+    ConsumerOptions consumer;
+    consumer.group = group;
+    auto conf = MakeConsumerConf(options_, consumer, 64 * 1024, log_);
+    EXPECT_TRUE(conf.ok()) << conf.status();
+    if (!conf.ok()) return "";
+    const std::string value = ValueOf(*conf, name);
+    EXPECT_TRUE(MakeClient(RD_KAFKA_CONSUMER, *std::move(conf)).ok());
+    return value;
+  }
+};
+
+TEST_F(KafkaGroupOptionsTest, AGroupIsClassicWithRangeUnlessItIsSaid) {
+  EXPECT_EQ(ConsumerValueOf("group.protocol"), "classic");
+  EXPECT_EQ(ConsumerValueOf("partition.assignment.strategy"), "range");
+  EXPECT_EQ(ConsumerValueOf("group.instance.id"), "");
+  EXPECT_FALSE(IsIncremental(options_));
+}
+
+TEST_F(KafkaGroupOptionsTest, TheAssignorIsTheClassicProtocols) {
+  options_.assignor = Assignor::kCooperativeSticky;
+
+  EXPECT_EQ(ConsumerValueOf("partition.assignment.strategy"), "cooperative-sticky");
+  EXPECT_TRUE(IsIncremental(options_));
+}
+
+TEST_F(KafkaGroupOptionsTest, TheConsumerProtocolIsNotToldWhatItsBrokersSay) {
+  options_.properties = {{"session.timeout.ms", "7000"}, {"heartbeat.interval.ms", "700"}};
+  options_.assignor = Assignor::kCooperativeSticky;
+  for (const GroupProtocol protocol : {GroupProtocol::kConsumer, GroupProtocol::kAuto}) {
+    options_.group_protocol = protocol;
+
+    EXPECT_EQ(ConsumerValueOf("group.protocol"), "consumer");
+    EXPECT_EQ(ConsumerValueOf("session.timeout.ms"), "45000") << "librdkafka's default";
+    EXPECT_EQ(ConsumerValueOf("heartbeat.interval.ms"), "3000") << "librdkafka's default";
+    EXPECT_TRUE(IsIncremental(options_));
+  }
+  options_.group_protocol = GroupProtocol::kClassic;
+  EXPECT_EQ(ConsumerValueOf("session.timeout.ms"), "7000");
+}
+
+TEST_F(KafkaGroupOptionsTest, BroadcastIsNoMemberOfAnyGroup) {
+  options_.group_protocol = GroupProtocol::kConsumer;
+  options_.static_member = "pod-1";
+
+  EXPECT_EQ(ConsumerValueOf("group.protocol", ""), "classic");
+  EXPECT_EQ(ConsumerValueOf("group.instance.id", ""), "");
+  EXPECT_EQ(ConsumerValueOf("group.instance.id"), "pod-1");
+}
+
+TEST_F(KafkaGroupOptionsTest, TheSessionIsWhatThePropertySaysElseTheOption) {
+  EXPECT_EQ(SessionTimeoutOf(options_), std::chrono::seconds(45));
+  options_.session_timeout = std::chrono::seconds(6);
+  EXPECT_EQ(SessionTimeoutOf(options_), std::chrono::seconds(6));
+  options_.properties = {{"session.timeout.ms", "7000"}};
+  EXPECT_EQ(SessionTimeoutOf(options_), std::chrono::seconds(7));
+}
+
 TEST_F(KafkaOptionsTest, WhatIsFetchedAheadIsSharedByThePartitionsWithinBounds) {
   constexpr std::uint64_t kMiB = 1 << 20;
 
