@@ -1,7 +1,9 @@
+#include <unistd.h>
+
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <string>
+#include <string_view>
 
 #include "CLI/App.hpp"
 #include "CLI/Config.hpp"
@@ -11,11 +13,14 @@
 
 namespace {
 
+// Whole, because the configuration may name any variable.
 sidebus::Environment ConfigEnvironment() {
   sidebus::Environment environment;
-  for (const char* name :
-       {"SIDEBUS_CONFIG", "EVENT_BUS_PRODUCER_CONFIG", "EVENT_BUS_TOPIC_PREFIX"}) {
-    if (const char* value = std::getenv(name); value != nullptr) environment[name] = value;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view variable(*entry);
+    const std::size_t equals = variable.find('=');
+    if (equals == std::string_view::npos) continue;
+    environment.emplace(variable.substr(0, equals), variable.substr(equals + 1));
   }
   return environment;
 }

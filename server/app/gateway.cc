@@ -26,12 +26,30 @@ constexpr Duration kAnswerTime = milliseconds(500);
 
 constexpr char kStopping[] = "the gateway is stopping";
 
+GroupProtocol GroupProtocolOf(RebalanceProtocol protocol) {
+  switch (protocol) {
+    case RebalanceProtocol::kClassic:
+      return GroupProtocol::kClassic;
+    case RebalanceProtocol::kConsumer:
+      return GroupProtocol::kConsumer;
+    case RebalanceProtocol::kAuto:
+      break;
+  }
+  return GroupProtocol::kAuto;
+}
+
 absl::StatusOr<std::unique_ptr<Broker>> MakeBroker(const Config& config, const Router& router) {
   KafkaBrokerOptions options;
   options.properties = config.broker.properties;
   options.publish_timeout = config.publish.timeout;
   options.max_event_bytes = config.limits.max_event_bytes;
+  options.group_protocol = GroupProtocolOf(config.subscribe.group_protocol);
+  options.assignor = config.subscribe.assignor == PartitionAssignor::kRange
+                         ? Assignor::kRange
+                         : Assignor::kCooperativeSticky;
+  options.static_member = config.subscribe.static_member;
   if (config.broker.kind == BrokerKind::kEmbedded) {
+    options.group_protocol = GroupProtocol::kClassic;
     EmbeddedBrokerOptions embedded;
     embedded.topics = FullTopicsOf(router);
     embedded.kafka = std::move(options);

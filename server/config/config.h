@@ -65,6 +65,10 @@ struct DeadLetterConfig {
 
 enum class OnUndecodable : std::uint8_t { kDeadLetter, kSkip, kHalt };
 
+// How the members of a group share out its partitions. kAuto: kConsumer where brokers have it.
+enum class RebalanceProtocol : std::uint8_t { kClassic, kConsumer, kAuto };
+enum class PartitionAssignor : std::uint8_t { kRange, kCooperativeSticky };
+
 struct SubscribeConfig {
   Duration lease = std::chrono::seconds(60);
   Duration min_lease = std::chrono::seconds(1);
@@ -79,6 +83,9 @@ struct SubscribeConfig {
   std::uint32_t max_interruptions = 10;
   Duration revoke_grace = std::chrono::seconds(2);
   OnUndecodable on_undecodable = OnUndecodable::kDeadLetter;
+  RebalanceProtocol group_protocol = RebalanceProtocol::kClassic;
+  PartitionAssignor assignor = PartitionAssignor::kRange;
+  std::string static_member;  // its variables are expanded
 
   friend bool operator==(const SubscribeConfig&, const SubscribeConfig&) = default;
 };

@@ -63,6 +63,10 @@ void CheckBroker(ConfigDraft& draft) {
              !draft.given("broker.kafka.bootstrap_servers")) {
     draft.AddProblem("broker.kafka.bootstrap_servers",
                      "is missing; write for example [broker-1:9092], or give --bootstrap-servers");
+  } else if (draft.config.broker.kind == BrokerKind::kEmbedded &&
+             draft.config.subscribe.group_protocol == RebalanceProtocol::kConsumer) {
+    draft.AddProblem("subscribe.group_protocol",
+                     "the embedded broker has the classic protocol only; write classic or auto");
   }
 }
 

@@ -161,12 +161,22 @@ const std::vector<ConfigRow>& Rows() {
        "`dead_letter` means when that is off."},
       {"subscribe.on_truncated", AnyField{}, "earliest", "", "", kDefaultOnly,
        "Where to go on when a position is above the end of the log."},
-      {"subscribe.group_protocol", AnyField{}, "classic", "", "", kDefaultOnly,
-       "Kafka's rebalance protocol."},
-      {"subscribe.assignor", AnyField{}, "range", "", "", kDefaultOnly,
-       "How the classic protocol shares out partitions."},
-      {"subscribe.static_member", AnyField{}, "", "", "", kDefaultOnly,
-       "group.instance.id of this process."},
+      {"subscribe.group_protocol",
+       Choice<[](Config& c) -> auto& { return c.subscribe.group_protocol; }>(
+           {"classic", "consumer", "auto"}),
+       "classic", "", "", kYes,
+       "Kafka's rebalance protocol. `consumer` (KIP-848) needs Kafka 4; `auto` uses it where the "
+       "brokers have it."},
+      {"subscribe.assignor",
+       Choice<[](Config& c) -> auto& { return c.subscribe.assignor; }>(
+           {"range", "cooperative-sticky"}),
+       "range", "", "", kYes,
+       "How members share out partitions in the classic protocol. All members of a group need the "
+       "same."},
+      {"subscribe.static_member", [](Config& c) -> auto& { return c.subscribe.static_member; },
+       "", "", "", kYes,
+       "group.instance.id of this process: it keeps its partitions while it restarts. `${NAME}` is "
+       "the environment variable, as in `${POD_NAME}`."},
       {"limits.max_event_bytes", [](Config& c) -> auto& { return c.limits.max_event_bytes; },
        "1000000B", "1KiB", "64MiB", kYes,
        "Largest event: data, key, header names and values. The broker has a limit of its own."},

@@ -8,6 +8,7 @@
 #include "server/config/config_reader.h"
 #include "server/config/config_table.h"
 #include "server/config/document.h"
+#include "server/config/expand.h"
 #include "server/config/producer_config_reader.h"
 
 namespace sidebus {
@@ -16,6 +17,7 @@ namespace {
 constexpr std::string_view kProducerConfigVariable = "EVENT_BUS_PRODUCER_CONFIG";
 constexpr std::string_view kTopicPrefixVariable = "EVENT_BUS_TOPIC_PREFIX";
 constexpr std::string_view kFileVariable = "SIDEBUS_CONFIG";
+constexpr std::size_t kLongestName = 249;  // Kafka's
 
 ConfigNode TextNode(std::string text) {
   ConfigNode node;
@@ -51,6 +53,7 @@ class Loader {
     ReadEnvironment();
     ReadFlags();
     LoadProducerConfig();
+    ExpandStaticMember();
     // Without the file's values everything would seem to be missing.
     if (file_is_read_) CheckConfig(draft_);
     return Result();
@@ -193,13 +196,31 @@ class Loader {
     }
   }
 
-  void CheckPrefix() {
-    const std::string& prefix = draft_.config.topic_prefix;
-    const bool valid = std::all_of(prefix.begin(), prefix.end(), [](char c) {
+  void ExpandStaticMember() {
+    std::string& member = draft_.config.subscribe.static_member;
+    absl::StatusOr<std::string> expanded = ExpandVariables(member, sources_.environment);
+    if (!expanded.ok()) {
+      draft_.AddProblem("subscribe.static_member", std::string(expanded.status().message()));
+      return;
+    }
+    member = *std::move(expanded);
+    if (member.size() <= kLongestName && IsKafkaName(member)) return;
+    draft_.AddProblem("subscribe.static_member",
+                      fmt::format("expected at most {} letters, digits, '.', '_' and '-'; found "
+                                  "\"{}\"",
+                                  kLongestName, member));
+  }
+
+  // For topics and members.
+  static bool IsKafkaName(const std::string& name) {
+    return std::all_of(name.begin(), name.end(), [](char c) {
       return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
              c == '.' || c == '_' || c == '-';
     });
-    if (valid) return;
+  }
+
+  void CheckPrefix() {
+    if (IsKafkaName(draft_.config.topic_prefix)) return;
     draft_.AddProblem("topic_prefix", "a topic's name has letters, digits, '.', '_' and '-' only");
   }
 

@@ -111,6 +111,11 @@ class Cluster:
         (described,) = self._admin.describe_consumer_groups([group]).values()
         return len(described.result(20).members)
 
+    def static_members(self, group):
+        """The names of a group's static members."""
+        (described,) = self._admin.describe_consumer_groups([group]).values()
+        return {each.group_instance_id for each in described.result(20).members} - {None, ""}
+
     def _consumer(self):
         """It joins no group: it only reads."""
         return Consumer(

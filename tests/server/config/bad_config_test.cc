@@ -239,9 +239,6 @@ INSTANTIATE_TEST_SUITE_P(
         Later("AdminApi", "admin_api: unix:/tmp/a.sock", "admin_api"),
         Later("AdminPages", "admin_pages: true", "admin_pages"),
         Later("PerPartition", "metrics: {per_partition: true}", "metrics.per_partition"),
-        Later("GroupProtocol", "subscribe: {group_protocol: auto}", "subscribe.group_protocol"),
-        Later("Assignor", "subscribe: {assignor: cooperative-sticky}", "subscribe.assignor"),
-        Later("StaticMember", "subscribe: {static_member: a}", "subscribe.static_member"),
         Later("Truncated", "subscribe: {on_truncated: halt}", "subscribe.on_truncated")),
     NameOf);
 
@@ -259,6 +256,28 @@ TEST(BadBrokerTest, SaysWhatIsMissingOrNotSupported) {
               HasSubstr("expected a list"));
   EXPECT_THAT(first("broker: {kind: embedded, kafka: {password_file: x}}"),
               HasSubstr("not supported by this version"));
+  EXPECT_THAT(first("broker: {kind: embedded}\nsubscribe: {group_protocol: consumer}"),
+              HasSubstr("the embedded broker has the classic protocol only"));
+}
+
+TEST(BadStaticMemberTest, SaysWhatIsWrong) {
+  const ConfigFiles files;
+  const auto first = [&](const std::string& value) {
+    ConfigSources sources;
+    sources.environment["EMPTY"] = "";
+    sources.environment["ADDRESS"] = "10.0.0.1:80";
+    sources.file = files.Write(
+        "c.yaml", "broker: {kind: embedded}\nsubscribe:\n  static_member: \"" + value + "\"\n");
+    return ReadConfig(sources).problems.at(0);
+  };
+
+  EXPECT_EQ(first("${POD_NAME}").path, "subscribe.static_member");
+  EXPECT_EQ(first("${POD_NAME}").line, 3);
+  EXPECT_THAT(first("${POD_NAME}").what, HasSubstr("POD_NAME is not set"));
+  EXPECT_THAT(first("a-${EMPTY}").what, HasSubstr("EMPTY is empty"));
+  EXPECT_THAT(first("a-${EMPTY").what, HasSubstr("has no \"}\""));
+  EXPECT_THAT(first("${ADDRESS}").what, HasSubstr("10.0.0.1:80"));
+  EXPECT_THAT(first(std::string(250, 'a')).what, HasSubstr("at most 249"));
 }
 
 TEST(BadBrokerTest, ChecksPropertiesByNameAlsoForTheEmbeddedBroker) {
@@ -403,8 +422,7 @@ TEST(GoodFileTest, DefaultsOfWhatIsNotBuiltYetMayBeWritten) {
   const ConfigReading reading = files.Read(
       "broker: {kind: embedded}\nencoding: cloudevents\n"
       "metrics: {per_partition: false}\n"
-      "subscribe: {on_truncated: earliest, group_protocol: classic,\n"
-      "            assignor: range, static_member: \"\"}\n");
+      "subscribe: {on_truncated: earliest}\n");
 
   EXPECT_THAT(reading.problems, IsEmpty());
 }

@@ -201,6 +201,31 @@ TEST(EnvironmentTest, FillsWhatTheFileLeavesOut) {
   EXPECT_EQ(reading.loaded->origins.at("producer_config"), "environment EVENT_BUS_PRODUCER_CONFIG");
 }
 
+TEST(EnvironmentTest, NamesTheStaticMember) {
+  const ConfigFiles files;
+  ConfigSources sources;
+  sources.file = files.Write("c.yaml",
+                             "broker: {kind: embedded}\n"
+                             "subscribe: {static_member: \"${APP}.${POD_NAME}-$1\"}\n");
+  sources.environment["APP"] = "orders";
+  sources.environment["POD_NAME"] = "pod-7";
+
+  const ConfigReading bad = ReadConfig(sources);
+  ASSERT_EQ(bad.problems.size(), 1u);
+  EXPECT_THAT(bad.problems[0].what, HasSubstr("orders.pod-7-$1"));
+
+  sources.file = files.Write("c.yaml",
+                             "broker: {kind: embedded}\n"
+                             "subscribe: {static_member: \"${APP}.${POD_NAME}-1\",\n"
+                             "            group_protocol: auto, assignor: cooperative-sticky}\n");
+  const ConfigReading reading = ReadConfig(sources);
+  ASSERT_THAT(reading.problems, IsEmpty());
+  const SubscribeConfig& subscribe = reading.loaded->config.subscribe;
+  EXPECT_EQ(subscribe.static_member, "orders.pod-7-1");
+  EXPECT_EQ(subscribe.group_protocol, RebalanceProtocol::kAuto);
+  EXPECT_EQ(subscribe.assignor, PartitionAssignor::kCooperativeSticky);
+}
+
 TEST(EnvironmentTest, AShadowedVariableIsAWarning) {
   const ConfigFiles files;
   ConfigSources sources;

@@ -1,0 +1,204 @@
+"""Groups as Kafka sees them: protocols, static members, what happens when the group is refused."""
+
+import grpc
+import pytest
+from cluster import Cluster
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
+from kafka import Kafka
+from prometheus import Metrics
+from sidebus.v1.event_pb2 import Event
+from waiting import eventually
+
+ROUTES = {"order.created": {"orders": {"event_key_field": "", "enabled": True}}}
+PROTOCOLS = ["classic", "consumer"]
+
+
+def order(**fields):
+    return Event(**({"type": "order.created", "data": b"x"} | fields))
+
+
+def orders(*ids):
+    return [order(id=each, key=each.encode()) for each in ids]
+
+
+def paused(one, reason):
+    return Metrics.of(one).value("sidebus_paused_partitions", reason=reason)
+
+
+# --- protocols ------------------------------------------------------------------------------------
+
+MEMBERS = [
+    {},
+    {"assignor": "cooperative-sticky"},
+    {"group_protocol": "consumer"},
+    {"group_protocol": "auto"},
+]
+
+
+@pytest.mark.parametrize("subscribe", MEMBERS, ids=lambda each: "-".join(each.values()) or "range")
+def test_two_gateways_share_a_group_and_hand_over_what_is_not_settled(
+    gateway, connect, group, cluster, subscribe
+):
+    one, two = (gateway(ROUTES, subscribe=subscribe) for _ in range(2))
+    bus = connect(one)
+    ids = [f"{n}" for n in range(60)]
+    bus.must_publish(*orders(*ids))
+    first = bus.subscribe(group, "order.created")
+    held = first.take(60)
+    first.ack(*held[::2])
+    wanted = {each.event.id for each in held[1::2]}
+
+    second = connect(two).subscribe(group, "order.created")
+    came = second.batch(seconds=40)
+    first.half_close()
+    while {each.event.id for each in came} < wanted:
+        came += second.batch(seconds=40)
+
+    assert {each.event.id for each in came} == wanted
+    if subscribe:  # all but the eager protocol
+        assert len(came) == len(wanted), "what is held stays held when another member leaves"
+    second.ack(*came)
+    second.drain()
+    assert second.end() == (grpc.StatusCode.OK, None)
+
+
+# --- static members -------------------------------------------------------------------------------
+
+
+def test_a_static_member_has_the_name_that_the_environment_says(
+    gateway, connect, group, cluster, monkeypatch
+):
+    monkeypatch.setenv("POD_NAME", "pod-7")
+    one = gateway(ROUTES, subscribe={"static_member": "${POD_NAME}"})
+    stream = connect(one).subscribe(group, "order.created")
+    stream.next("started")
+
+    eventually(lambda: cluster.static_members(group) == {"pod-7"}, "the member", seconds=40)
+
+
+def test_a_static_member_without_its_variable_does_not_start(gateway, monkeypatch):
+    monkeypatch.delenv("POD_NAME", raising=False)
+    one = gateway(ROUTES, start=False, subscribe={"static_member": "${POD_NAME}"}).launch()
+
+    assert one.wait() == 1
+    assert "subscribe.static_member" in one.stderr
+    assert "POD_NAME is not set" in one.stderr
+
+
+# --- a group that is refused ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def strict_kafka():
+    """A broker that looks at access lists, of which it has none yet."""
+    wanted = {
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "allow.everyone.if.no.acl.found": "true",
+    }
+    with Kafka(properties=wanted) as one:
+        yield one.start()
+
+
+def denial(group):
+    return AclBinding(
+        ResourceType.GROUP,
+        group,
+        ResourcePatternType.LITERAL,
+        "User:ANONYMOUS",
+        "*",
+        AclOperation.ALL,
+        AclPermissionType.DENY,
+    )
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_streams_stay_open_while_kafka_denies_the_group(
+    gateway, connect, group, strict_kafka, protocol
+):
+    Cluster(strict_kafka.address).create(f"{gateway.prefix}-orders")
+    admin = AdminClient({"bootstrap.servers": strict_kafka.address})
+    for done in admin.create_acls([denial(group)]).values():
+        done.result(20)
+    one = gateway(ROUTES, strict_kafka.address, subscribe={"group_protocol": protocol})
+    bus = connect(one)
+    stream = bus.subscribe(group, "order.created")
+    bus.must_publish(*orders("1"))
+    eventually(lambda: "GROUP_AUTHORIZATION_FAILED" in one.stderr, "the denial in the log")
+    stream.next("heartbeat")
+
+    for done in admin.delete_acls([filter_of(denial(group))]).values():
+        done.result(20)
+
+    (delivery,) = stream.take(1, seconds=40)
+    stream.ack(delivery)
+    stream.drain()
+    assert stream.end() == (grpc.StatusCode.OK, None)
+
+
+def filter_of(binding):
+    return AclBindingFilter(
+        binding.restype,
+        binding.name,
+        binding.resource_pattern_type,
+        binding.principal,
+        binding.host,
+        binding.operation,
+        binding.permission_type,
+    )
+
+
+def test_members_with_different_assignors_are_told_so(gateway, connect, group):
+    one = gateway(ROUTES)
+    two = gateway(ROUTES, subscribe={"assignor": "cooperative-sticky"})
+    bus = connect(one)
+    bus.must_publish(*orders("1"))
+    first = bus.subscribe(group, "order.created")
+    first.take(1)
+
+    code, why = connect(two).subscribe(group, "order.created").end()
+
+    assert (code, why.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "GROUP_PROTOCOL")
+    assert "subscribe.assignor" in why.message
+
+
+# --- cut off --------------------------------------------------------------------------------------
+
+
+def test_a_member_that_is_cut_off_delivers_nothing_until_a_coordinator_answers(
+    gateway, connect, group
+):
+    with Kafka() as kafka:
+        cluster = Cluster(kafka.start().address)
+        cluster.create(f"{gateway.prefix}-orders")
+        one = gateway(
+            ROUTES,
+            kafka.address,
+            subscribe={"group_protocol": "consumer"},
+            kafka={"properties": {"session.timeout.ms": "6000"}},  # what the brokers say, too
+        )
+        bus = connect(one)
+        bus.must_publish(*orders("1", "2", "3"))
+        stream = bus.subscribe(group, "order.created")
+        held = stream.take(3)
+
+        kafka.suspend()
+
+        eventually(lambda: paused(one, "cut_off") == 3, "the member to stop", seconds=15)
+        assert "no coordinator has answered" in one.stderr
+        revoked = stream.next("revoked")
+        assert len(revoked.delivery_ids) > 0
+        kafka.resume()
+        eventually(lambda: paused(one, "cut_off") == 0, "the member to go on", seconds=40)
+        again = stream.take(3, seconds=40)
+        assert {each.event.id for each in again} == {each.event.id for each in held}
+        stream.ack(*again)
+        stream.drain()
+        assert stream.end() == (grpc.StatusCode.OK, None)
