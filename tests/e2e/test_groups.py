@@ -200,5 +200,11 @@ def test_a_member_that_is_cut_off_delivers_nothing_until_a_coordinator_answers(
         again = stream.take(3, seconds=40)
         assert {each.event.id for each in again} == {each.event.id for each in held}
         stream.ack(*again)
-        stream.drain()
-        assert stream.end() == (grpc.StatusCode.OK, None)
+
+        def all_settled():
+            # A coordinator that has just come back may be slow enough to be missed again.
+            if stream.waiting().get("delivery"):
+                stream.ack(*stream.batch())
+            return sum(cluster.committed(group, f"{one.prefix}-orders").values()) == 3
+
+        eventually(all_settled, "the acks to be committed", seconds=40)

@@ -1,5 +1,7 @@
 #include "server/broker/kafka/admin_requests.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -15,6 +17,8 @@ namespace {
 // connections and refusals end requests all the same.
 constexpr int kCoordinatorTimeoutMs = 3600 * 1000;
 constexpr int kBrokerTimeoutMs = 5'000;
+constexpr Duration kAskAgainAfter = std::chrono::seconds(10);
+constexpr Duration kAskAgainAtLeastEvery = std::chrono::minutes(5);
 
 // Asked for, to learn whether a broker answers. What the answer says does not matter.
 constexpr const char* kProbe = "sidebus-probe";
@@ -99,10 +103,14 @@ void ReadOffsets(rd_kafka_event_t* event, AdminRequests::Answer& answer) {
 
 }  // namespace
 
-KafkaAdminOptions AdminRequests::Options(rd_kafka_admin_op_t request, int timeout_ms, Then then) {
+std::uintptr_t AdminRequests::Await(Then then) {
+  waiting_.emplace(++last_id_, Waiting{std::move(then)});
+  return last_id_;
+}
+
+KafkaAdminOptions AdminRequests::Options(rd_kafka_admin_op_t request, int timeout_ms,
+                                         std::uintptr_t id) {
   KafkaAdminOptions options(rd_kafka_AdminOptions_new(client_, request));
-  const std::uintptr_t id = ++last_id_;
-  waiting_.emplace(id, std::move(then));
   rd_kafka_AdminOptions_set_request_timeout(options.get(), timeout_ms, nullptr, 0);
   // The id, not a pointer: an answer to a dropped request then finds nobody.
   rd_kafka_AdminOptions_set_opaque(options.get(), reinterpret_cast<void*>(id));
@@ -138,17 +146,27 @@ void AdminRequests::SendDescribe(const std::vector<std::string>& topics, Then th
   const std::unique_ptr<rd_kafka_TopicCollection_t, CDeleter<rd_kafka_TopicCollection_destroy>>
       collection(rd_kafka_TopicCollection_of_topic_names(names.data(), names.size()));
   const KafkaAdminOptions options =
-      Options(RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, kBrokerTimeoutMs, std::move(then));
+      Options(RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, kBrokerTimeoutMs, Await(std::move(then)));
   rd_kafka_DescribeTopics(client_, collection.get(), options.get(), queue_);
 }
 
 void AdminRequests::GroupPositions(const std::string& group,
                                    const std::vector<PartitionOffset>& partitions, Then then) {
-  const KafkaPartitionList list = ListOf(partitions);
+  const std::uintptr_t id = Await(std::move(then));
+  Waiting& waiting = waiting_.at(id);
+  waiting.group = group;
+  waiting.partitions = partitions;
+  waiting.pause = kAskAgainAfter;
+  SendGroupPositions(id);
+}
+
+void AdminRequests::SendGroupPositions(std::uintptr_t id) {
+  const Waiting& waiting = waiting_.at(id);
+  const KafkaPartitionList list = ListOf(waiting.partitions);
   rd_kafka_ListConsumerGroupOffsets_t* request =
-      rd_kafka_ListConsumerGroupOffsets_new(group.c_str(), list.get());
+      rd_kafka_ListConsumerGroupOffsets_new(waiting.group.c_str(), list.get());
   const KafkaAdminOptions options =
-      Options(RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, kCoordinatorTimeoutMs, std::move(then));
+      Options(RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, kCoordinatorTimeoutMs, id);
   rd_kafka_ListConsumerGroupOffsets(client_, &request, 1, options.get(), queue_);
   rd_kafka_ListConsumerGroupOffsets_destroy(request);
 }
@@ -158,8 +176,8 @@ void AdminRequests::SetGroupPositions(const std::string& group,
   const KafkaPartitionList list = ListOf(positions);
   rd_kafka_AlterConsumerGroupOffsets_t* request =
       rd_kafka_AlterConsumerGroupOffsets_new(group.c_str(), list.get());
-  const KafkaAdminOptions options =
-      Options(RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS, kCoordinatorTimeoutMs, std::move(then));
+  const KafkaAdminOptions options = Options(RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS,
+                                            kCoordinatorTimeoutMs, Await(std::move(then)));
   rd_kafka_AlterConsumerGroupOffsets(client_, &request, 1, options.get(), queue_);
   rd_kafka_AlterConsumerGroupOffsets_destroy(request);
 }
@@ -167,7 +185,7 @@ void AdminRequests::SetGroupPositions(const std::string& group,
 void AdminRequests::SendOffsets(const std::vector<PartitionOffset>& wanted, Then then) {
   const KafkaPartitionList list = ListOf(wanted);
   const KafkaAdminOptions options =
-      Options(RD_KAFKA_ADMIN_OP_LISTOFFSETS, kBrokerTimeoutMs, std::move(then));
+      Options(RD_KAFKA_ADMIN_OP_LISTOFFSETS, kBrokerTimeoutMs, Await(std::move(then)));
   KafkaErrorHandle(rd_kafka_AdminOptions_set_isolation_level(
       options.get(), RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED));
   rd_kafka_ListOffsets(client_, list.get(), options.get(), queue_);
@@ -175,17 +193,30 @@ void AdminRequests::SendOffsets(const std::vector<PartitionOffset>& wanted, Then
 
 void AdminRequests::Commit(const std::vector<PartitionOffset>& positions, Then then) {
   const KafkaPartitionList list = ListOf(positions);
-  const std::uintptr_t id = ++last_id_;
-  waiting_.emplace(id, std::move(then));
+  const std::uintptr_t id = Await(std::move(then));
   const rd_kafka_resp_err_t refused =
       rd_kafka_commit_queue(client_, list.get(), queue_, nullptr, reinterpret_cast<void*>(id));
   if (refused == RD_KAFKA_RESP_ERR_NO_ERROR) return;
   auto node = waiting_.extract(id);
-  node.mapped()(Answer{refused, {}, {}});
+  node.mapped().then(Answer{refused, {}, {}});
 }
 
-void AdminRequests::Serve() {
+void AdminRequests::Serve(SteadyTime now) {
   while (const KafkaEvent event{rd_kafka_queue_poll(queue_, 0)}) OnEvent(event.get());
+  AskAgain(now);
+}
+
+void AdminRequests::AskAgain(SteadyTime now) {
+  for (auto& [id, waiting] : waiting_) {
+    if (waiting.pause == Duration::zero()) continue;
+    const bool is_new = waiting.again_at == SteadyTime{};
+    if (!is_new && now < waiting.again_at) continue;
+    if (!is_new) {
+      SendGroupPositions(id);
+      waiting.pause = std::min(2 * waiting.pause, kAskAgainAtLeastEvery);
+    }
+    waiting.again_at = now + waiting.pause;
+  }
 }
 
 void AdminRequests::OnEvent(rd_kafka_event_t* event) {
@@ -222,7 +253,7 @@ void AdminRequests::OnEvent(rd_kafka_event_t* event) {
       }
     }
   }
-  node.mapped()(std::move(answer));
+  node.mapped().then(std::move(answer));
 }
 
 }  // namespace sidebus

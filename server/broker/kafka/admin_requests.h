@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
+#include "server/base/clock.h"
 #include "server/broker/kafka/kafka_handle.h"
 
 namespace sidebus {
@@ -30,6 +31,10 @@ struct PartitionOffset {
 // failure wakes the request, and each wake-up orders a connection at once. A request to a group's
 // coordinator waits quietly. So the first kind ends after some seconds, and when no broker can be
 // reached, the next of them waits for the answer to one of the second kind.
+//
+// A request to a coordinator may also be forgotten (2.15.1): when looking for the coordinator fails
+// while connections are coming back, librdkafka waits for a change of some connection, which may never
+// come. So what only reads is asked again after 10 s, and ever more seldom; the first answer counts.
 //
 // Ownership: the poll thread's; borrows client and queue, which outlive it.
 // Thread safety: none; the poll thread calls everything, and answers run on it, in Serve().
@@ -63,11 +68,22 @@ class AdminRequests {
   // As a member of the consumer's own group.
   void Commit(const std::vector<PartitionOffset>& positions, Then then);
 
-  // Runs the answers that are there.
-  void Serve();
+  // Runs the answers that are there, and asks again what was not answered for long.
+  void Serve(SteadyTime now);
 
  private:
-  KafkaAdminOptions Options(rd_kafka_admin_op_t request, int timeout_ms, Then then);
+  struct Waiting {
+    Then then;
+    std::string group{};  // GroupPositions(): what to ask again
+    std::vector<PartitionOffset> partitions{};
+    Duration pause{};
+    SteadyTime again_at{};  // zero: not yet known, or never
+  };
+
+  std::uintptr_t Await(Then then);
+  KafkaAdminOptions Options(rd_kafka_admin_op_t request, int timeout_ms, std::uintptr_t id);
+  void SendGroupPositions(std::uintptr_t id);
+  void AskAgain(SteadyTime now);
   void WhenReachable(absl::AnyInvocable<void()> send);
   void Probe();
   void SendDescribe(const std::vector<std::string>& topics, Then then);
@@ -78,7 +94,7 @@ class AdminRequests {
   rd_kafka_queue_t* const queue_;
   const std::string group_;
   std::uintptr_t last_id_ = 0;
-  std::map<std::uintptr_t, Then> waiting_;
+  std::map<std::uintptr_t, Waiting> waiting_;
   bool unreachable_ = false;
   std::vector<absl::AnyInvocable<void()>> held_;  // until a broker answers; at most one per caller
 };

@@ -185,7 +185,7 @@ void KafkaConsumer::Run() {
 
 // True: there is more to read at once.
 bool KafkaConsumer::ServeClient() {
-  requests_->Serve();
+  requests_->Serve(Now());
   ServeConsumerQueue();
   Tick(Now());
   FinishReopening(Now());

@@ -18,6 +18,7 @@
 #include "server/broker/kafka/assignments.h"
 #include "server/broker/kafka/coordinator_watch.h"
 #include "server/broker/kafka/event_signal.h"
+#include "server/broker/kafka/join_watch.h"
 #include "server/broker/kafka/kafka_log.h"
 #include "server/broker/kafka/kafka_options.h"
 #include "server/broker/kafka/partition_reader.h"
@@ -227,18 +228,10 @@ class KafkaConsumer final : public Consumer {
   std::optional<GivingUp> giving_up_;
   std::uint64_t last_giving_up_ = 0;
 
-  // A member of a consumer-protocol group that no coordinator has taken in yet.
-  struct Joining {
-    SteadyTime since{};
-    SteadyTime look_at{};
-    SteadyTime answered_at{};  // when a coordinator answered something else
-    bool asked = false;
-  };
-  std::optional<Joining> joining_;
-
   std::optional<SteadyTime> restart_;  // when there is to be another client
   Duration wait_{};                    // before that
-  CoordinatorWatch watch_;
+  std::optional<JoinWatch> joining_;   // consumer protocol: not taken in yet
+  CoordinatorWatch watch_;             // consumer protocol
 
   bool committing_ = false;
   std::uint64_t commit_id_ = 0;

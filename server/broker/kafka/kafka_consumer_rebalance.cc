@@ -108,7 +108,7 @@ void KafkaConsumer::FinishReopening(SteadyTime now) {
 
 void KafkaConsumer::Subscribe() {
   if (reopen_with_) return;  // the next client will
-  if (!joined_ && watches()) joining_.emplace().since = Now();
+  if (!joined_ && watches()) joining_.emplace(Now());
   joined_ = true;
   const KafkaPartitionList list = MakePartitionList();
   for (const std::string& topic : options_.topics) {

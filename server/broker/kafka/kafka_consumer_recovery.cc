@@ -18,9 +18,6 @@ using std::chrono::seconds;
 
 constexpr Duration kFirstWait = milliseconds(500);
 constexpr Duration kLongestWait = seconds(30);
-constexpr Duration kLookAtMembershipEvery = milliseconds(100);
-constexpr Duration kAskAfter = seconds(1);
-constexpr Duration kJoinPatience = seconds(4);
 
 SteadyTime Now() { return Clock::Real().Now(); }
 
@@ -150,28 +147,17 @@ void KafkaConsumer::NoteError(const absl::Status& why) {
   counters_.last_error = std::string(why.message());
 }
 
-// Brokers before Kafka 4 have no consumer protocol that librdkafka speaks, and it waits for another
-// coordinator for ever, without a word (2.15.1). It is told from a coordinator that answers us, while
-// no member is taken in.
 void KafkaConsumer::WatchJoining(SteadyTime now) {
-  if (!joining_ || state_ != State::kOpen || now < joining_->look_at) return;
-  joining_->look_at = now + kLookAtMembershipEvery;
+  if (!joining_ || state_ != State::kOpen || !joining_->ShouldLook(now)) return;
   if (EpochOf(client_.get()) > 0) return joining_.reset();
-  if (joining_->answered_at != SteadyTime{}) {
-    if (now >= joining_->answered_at + kJoinPatience) OnNoConsumerProtocol();
-    return;
-  }
-  if (joining_->asked || now < joining_->since + kAskAfter) return;
-  joining_->asked = true;
+  if (joining_->HasNoProtocol(now)) return OnNoConsumerProtocol();
+  if (!joining_->ShouldAsk(now)) return;
   requests_->GroupPositions(options_.group, {{*existing_.begin(), 0, -1, {}}},
                             [this](const AdminRequests::Answer& answer) {
                               if (!joining_) return;
-                              joining_->asked = false;
-                              if (answer.error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-                                joining_->since = Now();
-                              } else {
-                                joining_->answered_at = Now();
-                              }
+                              answer.error == RD_KAFKA_RESP_ERR_NO_ERROR
+                                  ? joining_->Answered(Now())
+                                  : joining_->NotAnswered(Now());
                             });
 }
 

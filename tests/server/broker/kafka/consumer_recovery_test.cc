@@ -19,6 +19,7 @@ using contract::Receiver;
 using testing::HasSubstr;
 
 // Keys of Kafka's protocol.
+constexpr std::int16_t kOffsetCommit = 8;
 constexpr std::int16_t kOffsetFetch = 9;
 constexpr std::int16_t kJoinGroup = 11;
 constexpr std::int16_t kHeartbeat = 12;
@@ -131,6 +132,63 @@ TEST_F(ConsumerRecoveryTest, AMemberWithAnotherAssignorFails) {
   ASSERT_TRUE(receiver_.WaitUntil([](const Receiver& r) { return !r.failure().ok(); }));
   EXPECT_EQ(ReasonOf(receiver_.failure()), Reason::kGroupProtocol);
   EXPECT_TRUE(CloseAndWait(std::move(consumer)).ok());
+}
+
+// A cluster that takes commits during a rebalance, as Kafka does.
+class CommitAtTheEndTest : public ConsumerRecoveryTest {
+ protected:
+  static KafkaBrokerOptions OptionsFor(const std::string& servers) {
+    KafkaBrokerOptions options;
+    options.bootstrap_servers = {servers};
+    options.session_timeout = std::chrono::seconds(2);
+    return options;
+  }
+
+  // The offset that a member of the group begins with.
+  std::int64_t NextOffset() {
+    ConsumerOptions options;
+    options.group = "group";
+    options.topics = {"orders"};
+    Receiver receiver;
+    auto made = kafka_.MakeConsumer(options, receiver);
+    EXPECT_TRUE(made.ok()) << made.status();
+    EXPECT_TRUE(receiver.WaitForRecords(1));
+    const auto received = receiver.received();
+    EXPECT_TRUE(CloseAndWait(*std::move(made)).ok());
+    return received.empty() ? -1 : received[0].record.offset;
+  }
+
+  void PublishTwice() {
+    contract::Listener listener;
+    auto producer = *broker_->MakeProducer(listener);
+    ProducerTopic& topic = producer->Topic("orders");
+    EXPECT_TRUE(listener.WaitFor(topic, TopicReadiness::kReady));
+    for (int i = 0; i < 2; ++i) {
+      contract::Sent sent(Record{"key", "value", {}});
+      EXPECT_TRUE(producer->Produce(topic, sent).ok());
+      EXPECT_TRUE(sent.Report().error.ok());
+    }
+  }
+
+  KafkaBroker kafka_{OptionsFor(broker_->bootstrap_servers())};
+};
+
+TEST_F(CommitAtTheEndTest, WhatIsRefusedBetweenTwoGenerationsIsCommittedAgain) {
+  PublishTwice();
+  ConsumerOptions options;
+  options.group = "group";
+  options.topics = {"orders"};
+  auto made = kafka_.MakeConsumer(options, receiver_);
+  ASSERT_TRUE(made.ok()) << made.status();
+  ASSERT_TRUE(receiver_.WaitForRecords(2));
+  Refuse(kOffsetCommit,
+         {RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS, RD_KAFKA_RESP_ERR_STALE_MEMBER_EPOCH,
+          RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS});
+
+  EXPECT_TRUE((*made)->Ack(receiver_.received()[0].record.tag));
+  EXPECT_TRUE(CloseAndWait(*std::move(made)).ok());
+
+  EXPECT_EQ(NextOffset(), 1);
 }
 
 }  // namespace
