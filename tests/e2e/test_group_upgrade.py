@@ -177,7 +177,7 @@ def test_stock_members_go_on_while_a_member_of_the_new_protocol_comes_and_goes(
         stock = [StockMember(f"stock {n}", kafka.address, group, topic, traffic) for n in (1, 2)]
 
         def step(what, act, *after):
-            """Until these members, and no others, get records without a pause; then what it cost."""
+            """Until these members, and no others, get records all the time; then what it cost."""
             since = time.monotonic()
             result = act()
 
