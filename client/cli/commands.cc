@@ -8,6 +8,12 @@ void AddClientCommands(CLI::App& app, int& exit_code) {
   cli::AddDescribeCommand(app, exit_code);
   cli::AddHealthCommand(app, exit_code);
   cli::AddBenchCommand(app, exit_code);
+  cli::AddGroupsCommand(app, exit_code);
+  cli::AddExplainCommand(app, exit_code);
+  cli::AddSeekCommand(app, exit_code);
+  cli::AddSettleHeadCommand(app, exit_code);
+  cli::AddDrainCommand(app, exit_code);
+  cli::AddResumeCommand(app, exit_code);
 }
 
 int UsageExitCode(const CLI::App& app) {

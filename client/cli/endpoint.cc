@@ -48,14 +48,19 @@ absl::StatusOr<std::string> TargetOf(std::string_view endpoint) {
   return fmt::format("dns:///{}", endpoint);
 }
 
-std::string ChooseEndpoint(const std::optional<std::string>& flag, const char* environment) {
+std::string ChooseEndpoint(const std::optional<std::string>& flag, const char* environment,
+                           std::string_view otherwise) {
   if (flag.has_value()) return *flag;
   if (environment != nullptr && *environment != '\0') return environment;
-  return std::string(kDefaultEndpoint);
+  return std::string(otherwise);
 }
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::optional<std::string>& flag) {
-  const auto target = TargetOf(ChooseEndpoint(flag, std::getenv("SIDEBUS_ENDPOINT")));
+  return ConnectTo(ChooseEndpoint(flag, std::getenv("SIDEBUS_ENDPOINT")));
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> ConnectTo(std::string_view endpoint) {
+  const auto target = TargetOf(endpoint);
   if (!target.ok()) return target.status();
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(-1);

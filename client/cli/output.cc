@@ -76,11 +76,11 @@ std::string Describe(const google::rpc::Status& status) {
                      more, more.empty() ? "" : ")");
 }
 
-std::string Describe(const grpc::Status& status) {
+std::string Describe(const grpc::Status& status, std::string_view nobody) {
   const google::rpc::Status proto = ToProto(status);
   std::string text = Describe(proto);
   if (status.error_code() == grpc::StatusCode::UNAVAILABLE && ReasonOf(proto).empty()) {
-    text += fmt::format("; {}", kNoGateway);
+    text += fmt::format("; {}", nobody);
   }
   return text;
 }

@@ -20,7 +20,8 @@ std::string ToJson(const google::protobuf::Message& message);
 // What went wrong, for people:
 //   "EVENT_TYPE_UNKNOWN: message (topic=..., outcome=...; retry after 500 ms)"
 std::string Describe(const google::rpc::Status& status);
-std::string Describe(const grpc::Status& status);
+// `nobody`: what to say when nothing answers at the endpoint.
+std::string Describe(const grpc::Status& status, std::string_view nobody = kNoGateway);
 
 // The ErrorInfo reason; empty without one.
 std::string ReasonOf(const google::rpc::Status& status);

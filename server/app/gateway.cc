@@ -122,15 +122,45 @@ absl::Status Gateway::StartParts() {
                     return subscriptions_->Open(std::move(start), sink);
                   },
                   publish_budget_, [this] { return router_; },
-                  [this] { return producer_->condition(); }, Clock::Real(), metrics_});
+                  [this] { return producer_->condition(); },
+                  [this] { return subscriptions_->draining(); }, Clock::Real(), metrics_});
   auto addresses = rpc_->Start();
   if (!addresses.ok()) return addresses.status();
   addresses_ = *std::move(addresses);
+  if (config_.admin_api.has_value()) {
+    if (const absl::Status started = StartAdminApi(); !started.ok()) return started;
+  }
 
   AddMetrics();
   health_->SetListening();
-  rpc_->SetServing(true);
+  SetServing(true);
   return absl::OkStatus();
+}
+
+absl::Status Gateway::StartAdminApi() {
+  auto groups = broker_->MakeGroupAdmin();
+  if (!groups.ok()) return groups.status();
+  groups_ = *std::move(groups);
+  operator_ = std::make_unique<Operator>(OperateWorld{
+      .subscriptions = *subscriptions_,
+      .groups = *groups_,
+      .router = router_,
+      .clock = Clock::Real(),
+      .timers = timers_,
+      .drain_grace = config_.shutdown_grace,
+      .revoke_grace = config_.subscribe.revoke_grace,
+  });
+  admin_rpc_ =
+      std::make_unique<AdminRpcServer>(AdminRpcServerOptionsOf(config_), *operator_, metrics_);
+  auto address = admin_rpc_->Start();
+  if (!address.ok()) return address.status();
+  admin_address_ = *std::move(address);
+  return absl::OkStatus();
+}
+
+void Gateway::SetServing(bool serving) {
+  rpc_->SetServing(serving);
+  if (admin_rpc_ != nullptr) admin_rpc_->SetServing(serving);
 }
 
 void Gateway::AddMetrics() {
@@ -161,10 +191,11 @@ void Gateway::AddMetrics() {
   auto set_subscribe = add_budget("subscribe", subscribe_budget_);
   auto set_dead_letter = add_budget("dead_letter", dead_letter_budget_);
   AddConfigMetrics();
-  Gauge draining = metrics_.AddGauge("sidebus_draining", "1 while the gateway stops.");
+  Gauge draining =
+      metrics_.AddGauge("sidebus_draining", "1 while deliveries are drained or the gateway stops.");
   metrics_.BeforeSerialize([=, this]() mutable {
     ready.Set(health_->Ready().ok ? 1 : 0);
-    draining.Set(draining_ ? 1 : 0);
+    draining.Set(subscriptions_->draining() ? 1 : 0);
     connected.Set(health_->broker_reachable() ? 1 : 0);
     subscriptions_->UpdateMetrics();
     set_publish();
@@ -198,19 +229,21 @@ void Gateway::AddConfigMetrics() {
 std::string Gateway::ReadyLine() const {
   const std::string bootstrap = broker_->bootstrap_servers();
   const std::size_t types = router_->event_types().size();
-  return fmt::format("sidebus {} is ready: API {}; admin {}; broker {}{}{}; {} event type{}",
-                     kVersion, fmt::join(addresses_, ", "), admin_->address(), broker_->kind(),
+  return fmt::format("sidebus {} is ready: API {}; admin {}{}{}; broker {}{}{}; {} event type{}",
+                     kVersion, fmt::join(addresses_, ", "), admin_->address(),
+                     admin_address_.empty() ? "" : "; admin API ", admin_address_, broker_->kind(),
                      bootstrap.empty() ? "" : " at ", bootstrap, types, types == 1 ? "" : "s");
 }
 
 std::size_t Gateway::Stop(Signals& signals) {
-  draining_ = true;
   const SteadyTime end = Clock::Real().Now() + config_.shutdown_grace;
   rpc_->BeginDrain(config_.shutdown_grace, kStopping);
   SettleHeld(signals, end - kFlushTime);
   const std::size_t lost = FlushPublished(signals, end - kAnswerTime);
   // Every call has its answer now; what is still open are streams whose clients do not let go.
-  rpc_->Shutdown(Clock::Real().Now() + kAnswerTime);
+  const SteadyTime answered = Clock::Real().Now() + kAnswerTime;
+  rpc_->Shutdown(answered);
+  if (admin_rpc_ != nullptr) admin_rpc_->Shutdown(answered);
   Log(LogLevel::kInfo, "stopped", {{"unsettled", unsettled_}, {"unflushed", lost}});
   return lost;
 }
@@ -221,10 +254,11 @@ void Gateway::SettleHeld(Signals& signals, SteadyTime until) {
   const Duration grace = std::max<Duration>(until - Clock::Real().Now(), Duration(0));
   Log(LogLevel::kInfo, "stopping: no new deliveries, held ones may settle",
       {{"held", subscriptions_->held()}, {"streams", subscriptions_->streams()}});
-  subscriptions_->Drain(grace, kStopping, [drained, unsettled](std::size_t never_settled) {
-    *unsettled = never_settled;
-    drained->Raise();
-  });
+  subscriptions_->Drain(grace, kStopping, DrainFor::kGood,
+                        [drained, unsettled](std::size_t never_settled) {
+                          *unsettled = never_settled;
+                          drained->Raise();
+                        });
   // A little more than the grace: after it come the last commits.
   const auto woken = signals.WaitUntil(until + milliseconds(500), drained.get());
   cut_short_ = woken == Signals::Woken::kSignal;
@@ -233,7 +267,7 @@ void Gateway::SettleHeld(Signals& signals, SteadyTime until) {
 
 std::size_t Gateway::FlushPublished(Signals& signals, SteadyTime until) {
   publisher_->Refuse();
-  rpc_->SetServing(false);
+  SetServing(false);
   // The producer may have events whose calls were answered long ago: fate unknown.
   const auto pending = [&] {
     return publisher_->in_flight_events() > 0 || producer_->in_flight() > 0;
@@ -260,6 +294,9 @@ Gateway::~Gateway() {
   metrics_.DropUpdates();
   health_->SetProducer(nullptr);
   rpc_.reset();
+  admin_rpc_.reset();
+  operator_.reset();
+  groups_.reset();
   subscriptions_.reset();
   dead_letters_.reset();
   producer_.reset();

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -16,7 +15,9 @@
 #include "server/metrics/metrics.h"
 #include "server/metrics/publish_metrics.h"
 #include "server/metrics/subscribe_metrics.h"
+#include "server/operate/operator.h"
 #include "server/publish/publisher.h"
+#include "server/rpc/admin_rpc_server.h"
 #include "server/rpc/rpc_server.h"
 #include "server/subscribe/dead_letters.h"
 #include "server/subscribe/live_subscriptions.h"
@@ -49,6 +50,8 @@ class Gateway {
  private:
   explicit Gateway(const Config& config);
   absl::Status StartParts();
+  absl::Status StartAdminApi();
+  void SetServing(bool serving);
   void AddMetrics();
   void AddConfigMetrics();
 
@@ -56,10 +59,10 @@ class Gateway {
   std::size_t FlushPublished(Signals& signals, SteadyTime until);
 
   const Config config_;
-  std::atomic<bool> draining_{false};  // read at each scrape
-  bool cut_short_ = false;             // a second signal came
+  bool cut_short_ = false;  // a second signal came
   std::size_t unsettled_ = 0;
   std::vector<std::string> addresses_;
+  std::string admin_address_;  // of the admin API; empty: there is none
 
   // Each may use those above it; they are destroyed from the bottom up.
   Metrics metrics_;
@@ -78,6 +81,9 @@ class Gateway {
   std::unique_ptr<Producer> producer_;         // reports to the publisher until it is gone
   std::unique_ptr<DeadLetters> dead_letters_;  // null: off
   std::unique_ptr<LiveSubscriptions> subscriptions_;
+  std::unique_ptr<GroupAdmin> groups_;  // this and the two below: with an admin API only
+  std::unique_ptr<Operator> operator_;
+  std::unique_ptr<AdminRpcServer> admin_rpc_;
   std::unique_ptr<RpcServer> rpc_;
 };
 

@@ -93,6 +93,17 @@ RpcServerOptions RpcServerOptionsOf(const Config& config) {
   return options;
 }
 
+AdminRpcServerOptions AdminRpcServerOptionsOf(const Config& config) {
+  AdminRpcServerOptions options;
+  const Address address = config.admin_api.value_or(Address());
+  options.listener.name = "admin_api";
+  options.listener.host = address.host;
+  options.listener.port = address.port;
+  options.listener.path = address.path;
+  options.reflection = config.reflection;
+  return options;
+}
+
 std::vector<std::string> FullTopicsOf(const Router& router) {
   std::vector<std::string> topics;
   for (const EventTypeRoutes& type : router.event_types()) {

@@ -7,6 +7,7 @@
 #include "server/config/config.h"
 #include "server/publish/publisher.h"
 #include "server/routing/router.h"
+#include "server/rpc/admin_rpc_server.h"
 #include "server/rpc/rpc_server.h"
 #include "server/subscribe/dead_letters.h"
 #include "server/subscribe/live_subscriptions.h"
@@ -26,6 +27,7 @@ PublisherOptions PublisherOptionsOf(const Config& config);
 SubscribeOptions SubscribeOptionsOf(const Config& config);
 DeadLetterOptions DeadLetterOptionsOf(const Config& config);
 RpcServerOptions RpcServerOptionsOf(const Config& config);
+AdminRpcServerOptions AdminRpcServerOptionsOf(const Config& config);
 
 // Every topic of the producer config, with prefix, once.
 std::vector<std::string> FullTopicsOf(const Router& router);

@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/broker/consumer.h"
+#include "server/broker/group_admin.h"
 #include "server/broker/producer.h"
 
 namespace sidebus {
@@ -31,6 +32,9 @@ class Broker {
   // consumer is done, or the consumer is destroyed.
   virtual absl::StatusOr<std::unique_ptr<Consumer>> MakeConsumer(ConsumerOptions options,
                                                                  ConsumerHandler& handler) = 0;
+
+  // Never waits for the broker.
+  virtual absl::StatusOr<std::unique_ptr<GroupAdmin>> MakeGroupAdmin() = 0;
 };
 
 }  // namespace sidebus

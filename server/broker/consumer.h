@@ -121,6 +121,15 @@ struct ConsumerStats {
   }
 };
 
+// One partition that is assigned.
+struct AssignmentState {
+  std::string topic;  // with prefix
+  std::int32_t partition = -1;
+  std::int64_t committed = -1;      // -1: nothing, or broadcast
+  std::int64_t end = -1;            // one past the last record, as last heard; -1: not known
+  std::uint64_t settled_above = 0;  // offsets settled above the ack floor
+};
+
 // Reads the partitions that a group assigns to this process, and commits what was acked.
 //
 // Positions: a start is pinned (docs: delivery.md of the design; kafka/kafka_consumer.h), the
@@ -155,6 +164,9 @@ class Consumer {
   virtual void Close(absl::AnyInvocable<void(absl::Status)> done) = 0;
 
   virtual ConsumerStats stats() const = 0;
+
+  // The partitions that are assigned now, in no order.
+  virtual std::vector<AssignmentState> assignments() const = 0;
 };
 
 }  // namespace sidebus

@@ -17,6 +17,13 @@ struct OffsetRun {
   friend bool operator==(const OffsetRun&, const OffsetRun&) = default;
 };
 
+// How many offsets the runs cover.
+inline std::uint64_t CountOffsets(const std::vector<OffsetRun>& runs) {
+  std::uint64_t count = 0;
+  for (const OffsetRun& run : runs) count += static_cast<std::uint64_t>(run.end - run.first);
+  return count;
+}
+
 // Sparse acks as text, which is committed beside the ack floor as Kafka's commit metadata: what was
 // settled above the floor does not come again after a crash.
 //

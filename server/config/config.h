@@ -120,6 +120,7 @@ struct Config {
       {Address{"127.0.0.1", 7420, ""}, "127.0.0.1:7420", 0660, "", false}};
   Address admin{"127.0.0.1", 7421, ""};
   std::optional<Address> probes;
+  std::optional<Address> admin_api;  // a Unix socket, or on the loopback interface
   std::string source = "/sidebus";
   std::string topic_prefix;
   ProducerConfig producer_config;

@@ -1,6 +1,11 @@
 #include "server/config/config_checks.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
 
 #include <algorithm>
 
@@ -25,32 +30,52 @@ void AtMost(ConfigDraft& draft, std::string_view path, T value, std::string_view
 
 std::string FormatCount(std::uint32_t count) { return std::to_string(count); }
 
+bool IsFixed(const Address& address) { return address.is_unix() || address.port != 0; }
+
+// No two listeners on one address; the problem is shown at `path`, or where another one was given.
+void MustBeFree(ConfigDraft& draft, std::string_view path, const Address& address,
+                const std::vector<std::pair<std::string_view, Address>>& taken) {
+  if (!IsFixed(address)) return;
+  const auto other = std::find_if(taken.begin(), taken.end(),
+                                  [&](const auto& one) { return one.second == address; });
+  if (other == taken.end()) return;
+  draft.AddProblem(draft.given(path) ? path : other->first,
+                   fmt::format("{} and {} are both {}; choose another {}", other->first, path,
+                               address.ToString(), address.is_unix() ? "path" : "port"));
+}
+
+void CheckAdminApi(ConfigDraft& draft, const Address& address) {
+  if (address.is_unix()) {
+    if (const std::string what = SocketProblem(address.path); !what.empty()) {
+      draft.AddProblem("admin_api", what);
+    }
+  } else if (!address.is_loopback()) {
+    draft.AddProblem("admin_api",
+                     fmt::format("{} can be reached by other machines and there is no TLS; listen "
+                                 "on a Unix socket or 127.0.0.1",
+                                 address.ToString()));
+  }
+}
+
 void CheckAddresses(ConfigDraft& draft) {
   const Config& config = draft.config;
-  const auto taken = [&](const Address& address) -> std::string_view {
-    for (const ListenConfig& listener : config.listen) {
-      if (listener.address == address) return "listen";
-    }
-    return "";
-  };
   const auto must_be_tcp = [&](std::string_view path, const Address& address) {
     if (!address.is_unix()) return;
     draft.AddProblem(path, fmt::format("{} is HTTP over TCP; write host:port", path));
   };
+  std::vector<std::pair<std::string_view, Address>> taken;
+  for (const ListenConfig& listener : config.listen) taken.emplace_back("listen", listener.address);
   must_be_tcp("admin", config.admin);
-  if (config.probes) must_be_tcp("probes", *config.probes);
-  const auto is_fixed = [](const Address& a) { return a.is_unix() || a.port != 0; };
-  if (is_fixed(config.admin) && !taken(config.admin).empty()) {
-    draft.AddProblem(
-        draft.given("admin") ? "admin" : "listen",
-        fmt::format("listen and admin are both {}; choose another port", config.admin.ToString()));
+  MustBeFree(draft, "admin", config.admin, taken);
+  taken.emplace_back("admin", config.admin);
+  if (config.probes) {
+    must_be_tcp("probes", *config.probes);
+    MustBeFree(draft, "probes", *config.probes, taken);
+    taken.emplace_back("probes", *config.probes);
   }
-  if (!config.probes || !is_fixed(*config.probes)) return;
-  const bool is_admin = *config.probes == config.admin;
-  if (is_admin || !taken(*config.probes).empty()) {
-    draft.AddProblem("probes",
-                     fmt::format("{} and probes are both {}; choose another port",
-                                 is_admin ? "admin" : "listen", config.probes->ToString()));
+  if (config.admin_api) {
+    CheckAdminApi(draft, *config.admin_api);
+    MustBeFree(draft, "admin_api", *config.admin_api, taken);
   }
 }
 
@@ -93,6 +118,18 @@ void CheckDeadLetter(ConfigDraft& draft) {
 }
 
 }  // namespace
+
+std::string SocketProblem(const std::string& path) {
+  const std::string parent = path.substr(0, std::max<std::size_t>(path.rfind('/'), 1));
+  struct stat info {};
+  if (::stat(parent.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
+    return fmt::format("there is no directory {}; make it, or choose another path", parent);
+  }
+  if (::stat(path.c_str(), &info) == 0 && !S_ISSOCK(info.st_mode)) {
+    return fmt::format("{} exists and is no socket; choose another path", path);
+  }
+  return "";
+}
 
 void CheckConfig(ConfigDraft& draft) {
   const Config& c = draft.config;

@@ -45,8 +45,9 @@ const std::vector<ConfigRow>& Rows() {
        "Show the status page on an address that other machines can reach."},
       {"probes", [](Config& c) -> auto& { return c.probes; }, "", "", "", kYes,
        "HTTP listener for /livez, /readyz and /startupz alone. Absent: they are on `admin` only."},
-      {"admin_api", AnyField{}, "", "", "", kNo,
-       "Where the EventBusAdmin service listens."},
+      {"admin_api", [](Config& c) -> auto& { return c.admin_api; }, "", "", "", kYes,
+       "Where EventBusAdmin, the API for operators, listens: `unix:/path`, or `host:port` on the "
+       "loopback interface, for there is no TLS yet. Absent: nowhere."},
       {"source", [](Config& c) -> auto& { return c.source; }, "/sidebus", "", "", kYes,
        "CloudEvents source of events that come without one."},
       {"topic_prefix", [](Config& c) -> auto& { return c.topic_prefix; }, "", "", "", kYes,

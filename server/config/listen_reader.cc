@@ -1,7 +1,7 @@
 // The `listen` part of ConfigReader.
 #include <fmt/format.h>
-#include <sys/stat.h>
 
+#include "server/config/config_checks.h"
 #include "server/config/config_reader.h"
 #include "server/config/config_table.h"
 #include "server/config/units.h"
@@ -16,19 +16,6 @@ std::string DefaultName(const Address& address) {
   std::string name = address.path.substr(address.path.rfind('/') + 1);
   if (name.size() > 5 && name.ends_with(".sock")) name.resize(name.size() - 5);
   return name;
-}
-
-// Whether the socket could be made there; empty when it could.
-std::string SocketProblem(const std::string& path) {
-  const std::string parent = path.substr(0, std::max<std::size_t>(path.rfind('/'), 1));
-  struct stat info {};
-  if (::stat(parent.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
-    return fmt::format("there is no directory {}; make it, or choose another path", parent);
-  }
-  if (::stat(path.c_str(), &info) == 0 && !S_ISSOCK(info.st_mode)) {
-    return fmt::format("{} exists and is no socket; choose another path", path);
-  }
-  return "";
 }
 
 }  // namespace

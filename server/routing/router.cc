@@ -82,4 +82,14 @@ const EventTypeRoutes* Router::Find(std::string_view type) const {
   return found == by_type_.end() ? nullptr : &event_types_[found->second];
 }
 
+std::optional<std::string> Router::TopicOf(std::string_view full_topic) const {
+  if (topic_prefix_.empty()) return std::string(full_topic);
+  const std::size_t skipped = topic_prefix_.size() + 1;
+  if (full_topic.size() <= skipped || !full_topic.starts_with(topic_prefix_) ||
+      full_topic[skipped - 1] != '-') {
+    return std::nullopt;
+  }
+  return std::string(full_topic.substr(skipped));
+}
+
 }  // namespace sidebus

@@ -60,6 +60,9 @@ class Router {
   const std::string& topic_prefix() const { return topic_prefix_; }
   std::string FullTopicOf(std::string_view topic) const { return FullTopic(topic_prefix_, topic); }
 
+  // Back again. nullopt: it lacks the prefix, and is none of this gateway's.
+  std::optional<std::string> TopicOf(std::string_view full_topic) const;
+
  private:
   Router() = default;
 

@@ -59,6 +59,15 @@ void MethodTable::Add(std::string_view service, std::string_view method, RpcType
       Method{std::move(handler), MethodMetrics(metrics_, service, method, type)});
 }
 
+void MethodTable::AddRead(std::string_view service, std::string_view method, RpcType type,
+                          UnaryReader& reader, ReadHandler handler) {
+  Add(service, method, type, [&reader, handler = std::move(handler)](CallRef call) {
+    reader.Read(std::move(call), [&handler](CallRef read, grpc::ByteBuffer message) {
+      handler(std::move(read), std::move(message));
+    });
+  });
+}
+
 MethodTable::Method& MethodTable::Find(const std::string& path) {
   const auto found = methods_.find(path);
   return found == methods_.end() ? unknown_ : *found->second;

@@ -15,6 +15,7 @@
 #include "server/base/mutex.h"
 #include "server/rpc/connection_acceptor.h"
 #include "server/rpc/server_call.h"
+#include "server/rpc/unary_reader.h"
 
 namespace sidebus {
 
@@ -31,6 +32,11 @@ class MethodTable {
   explicit MethodTable(Metrics& metrics);
 
   void Add(std::string_view service, std::string_view method, RpcType type, Handler handler);
+
+  // For a method that only looks at its one, small message: `reader` reads it first.
+  using ReadHandler = std::function<void(CallRef, grpc::ByteBuffer)>;
+  void AddRead(std::string_view service, std::string_view method, RpcType type, UnaryReader& reader,
+               ReadHandler handler);
 
   // `path` as on the wire: "/sidebus.v1.EventBus/Publish". A path that nobody knows finds a method
   // that answers UNIMPLEMENTED.

@@ -12,12 +12,12 @@
 namespace sidebus {
 
 DescribeService::DescribeService(Description description, RouterProvider router,
-                                 ConditionProvider condition, const DrainNotice& drain,
+                                 ConditionProvider condition, DrainingProvider draining,
                                  const Clock& clock)
     : description_(std::move(description)),
       router_(std::move(router)),
       condition_(std::move(condition)),
-      drain_(drain),
+      draining_(std::move(draining)),
       clock_(clock) {}
 
 void DescribeService::Serve(CallRef call, grpc::ByteBuffer message) {
@@ -67,7 +67,7 @@ absl::StatusOr<sidebus::v1::DescribeResponse> DescribeService::Answer(
   condition.set_broker_reachable(broker.reachable);
   *condition.mutable_broker_state_age() =
       ToProto(std::max(clock_.Now() - broker.since, Duration::zero()));
-  condition.set_draining(drain_.current().has_value());
+  condition.set_draining(draining_());
   response.set_version(description_.version);
   response.mutable_features()->Add(description_.features.begin(), description_.features.end());
   return response;

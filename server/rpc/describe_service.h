@@ -10,7 +10,6 @@
 #include "server/routing/router.h"
 #include "server/rpc/publish_service.h"
 #include "server/rpc/server_call.h"
-#include "server/rpc/stream_group.h"
 #include "server/subscribe/subscriber.h"
 #include "sidebus/v1/event_bus.pb.h"
 
@@ -29,13 +28,14 @@ struct Description {
 
 using RouterProvider = std::function<std::shared_ptr<const Router>()>;
 using ConditionProvider = std::function<BrokerCondition()>;
+using DrainingProvider = std::function<bool()>;  // deliveries are drained, or the gateway stops
 
 // The method Describe. Asks nobody outside the process.
 // Ownership: outlives the loops. Thread safety: Serve() is called on the loops' threads.
 class DescribeService {
  public:
   DescribeService(Description description, RouterProvider router, ConditionProvider condition,
-                  const DrainNotice& drain, const Clock& clock);
+                  DrainingProvider draining, const Clock& clock);
 
   // Answers the call whose message was read.
   void Serve(CallRef call, grpc::ByteBuffer message);
@@ -48,7 +48,7 @@ class DescribeService {
   const Description description_;
   const RouterProvider router_;
   const ConditionProvider condition_;
-  const DrainNotice& drain_;
+  const DrainingProvider draining_;
   const Clock& clock_;
 };
 

@@ -4,6 +4,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "server/rpc/message_buffer.h"
+#include "server/rpc/service_names.h"
 
 namespace sidebus {
 namespace {
@@ -18,13 +19,24 @@ grpc::ByteBuffer Answer(HealthCheckResponse::ServingStatus status) {
 
 }  // namespace
 
+void HealthService::AddTo(MethodTable& methods, UnaryReader& reader) {
+  methods.AddRead(service_name::kHealth, "Check", RpcType::kUnary, reader,
+                  [this](CallRef call, grpc::ByteBuffer message) {
+                    Check(std::move(call), std::move(message));
+                  });
+  methods.AddRead(service_name::kHealth, "Watch", RpcType::kServerStream, reader,
+                  [this](CallRef call, grpc::ByteBuffer message) {
+                    Watch(std::move(call), std::move(message));
+                  });
+}
+
 void HealthService::SetServing(bool serving) {
   serving_.store(serving);
   watchers_.NotifyAll();
 }
 
 HealthService::Status HealthService::StatusOf(const std::string& service) const {
-  if (!service.empty() && service != "sidebus.v1.EventBus") {
+  if (!service.empty() && service != service_) {
     return HealthCheckResponse::SERVICE_UNKNOWN;
   }
   return serving_.load() ? HealthCheckResponse::SERVING : HealthCheckResponse::NOT_SERVING;

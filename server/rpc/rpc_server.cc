@@ -12,13 +12,14 @@
 #include "server/rpc/library_setup.h"
 #include "server/rpc/publish_service.h"
 #include "server/rpc/reflection_service.h"
+#include "server/rpc/service_names.h"
 
 namespace sidebus {
 namespace {
 
-constexpr const char* kEventBus = "sidebus.v1.EventBus";
-constexpr const char* kHealth = "grpc.health.v1.Health";
-constexpr const char* kReflection = "grpc.reflection.v1alpha.ServerReflection";
+using service_name::kEventBus;
+using service_name::kHealth;
+using service_name::kReflection;
 
 // Beyond max_request_bytes, so that the refusal of what is a little too large is ours.
 constexpr std::uint64_t kMessageMargin = 1 << 20;
@@ -46,9 +47,6 @@ TransportLimits TransportOf(const RpcServerOptions& options) {
 
 }  // namespace
 
-// A probe sends its few bytes at once, or is none.
-constexpr Duration kProbePatience = std::chrono::seconds(1);
-
 class RpcServer::Impl {
  public:
   Impl(RpcServerOptions options, RpcBackends backends);
@@ -75,8 +73,8 @@ RpcServer::Impl::Impl(RpcServerOptions options, RpcBackends backends)
       transport_(TransportOf(options_)),
       metrics_(backends.metrics),
       describe_reader_(LoopsOf(options_), {.slots = 2, .time_out = options_.read_time_out}),
-      health_reader_(LoopsOf(options_),
-                     {.slots = 32, .time_out = std::min(options_.read_time_out, kProbePatience)}),
+      health_reader_(LoopsOf(options_), HealthService::ReadOptions(options_.read_time_out)),
+      health_(kEventBus),
       publish_(backends.publisher, backends.publish_budget, options_.description.requests,
                static_cast<std::uint64_t>(transport_.lookahead_bytes), LoopsOf(options_),
                options_.read_time_out, backends.clock),
@@ -84,7 +82,7 @@ RpcServer::Impl::Impl(RpcServerOptions options, RpcBackends backends)
                       options_.publish_streams, drain_, backends.clock),
       subscribe_(std::move(backends.subscribe), options_.max_subscribe_streams),
       describe_(options_.description, std::move(backends.router), std::move(backends.condition),
-                drain_, backends.clock),
+                std::move(backends.draining), backends.clock),
       reflection_({kEventBus, kHealth, kReflection}),
       methods_(backends.metrics),
       connections_(options_.max_connections) {
@@ -94,21 +92,14 @@ RpcServer::Impl::Impl(RpcServerOptions options, RpcBackends backends)
     methods_.Add(service, method, type,
                  [&object, serve](CallRef call) { (object.*serve)(std::move(call)); });
   };
-  // For those that only look at their one, small message.
-  const auto add_small = [this](const char* service, const char* method, RpcType type,
-                                UnaryReader& reader, auto& object, auto serve) {
-    methods_.Add(service, method, type, [&reader, &object, serve](CallRef call) {
-      reader.Read(std::move(call), [&object, serve](CallRef read, grpc::ByteBuffer message) {
-        (object.*serve)(std::move(read), std::move(message));
-      });
-    });
-  };
   add(kEventBus, "Publish", kUnary, publish_, &PublishService::Serve);
   add(kEventBus, "PublishStream", kBidiStream, publish_stream_, &PublishStreamService::Serve);
   add(kEventBus, "Subscribe", kBidiStream, subscribe_, &SubscribeService::Serve);
-  add_small(kEventBus, "Describe", kUnary, describe_reader_, describe_, &DescribeService::Serve);
-  add_small(kHealth, "Check", kUnary, health_reader_, health_, &HealthService::Check);
-  add_small(kHealth, "Watch", kServerStream, health_reader_, health_, &HealthService::Watch);
+  methods_.AddRead(kEventBus, "Describe", kUnary, describe_reader_,
+                   [this](CallRef call, grpc::ByteBuffer message) {
+                     describe_.Serve(std::move(call), std::move(message));
+                   });
+  health_.AddTo(methods_, health_reader_);
   if (options_.reflection) {
     add(kReflection, "ServerReflectionInfo", kBidiStream, reflection_, &ReflectionService::Serve);
   }

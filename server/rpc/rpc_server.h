@@ -40,6 +40,7 @@ struct RpcBackends {
   MemoryBudget& publish_budget;  // the publisher's
   RouterProvider router;
   ConditionProvider condition;
+  DrainingProvider draining;
   const Clock& clock;
   Metrics& metrics;
 };

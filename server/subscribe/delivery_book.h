@@ -13,6 +13,7 @@
 #include "absl/functional/function_ref.h"
 #include "server/base/memory_budget.h"
 #include "server/subscribe/dead_letters.h"
+#include "server/subscribe/group_state.h"
 #include "server/subscribe/partition_buffer.h"
 #include "server/subscribe/stream_state.h"
 #include "server/subscribe/topic_queues.h"
@@ -150,6 +151,12 @@ class DeliveryBook {
                                           SteadyTime now, SystemTime wall_now);
   // What became of it. A letter whose record is gone is of no interest any more.
   void LetterDone(std::uint64_t number, const absl::Status& written, SteadyTime now);
+
+  // For operators (delivery_book_explain.cc): where each partition stands, in no order; and
+  // skipping or rejecting the first unsettled record of one. The head's topic is without prefix.
+  std::vector<PartitionState> Explain(SteadyTime now) const;
+  absl::Status SettleHead(const Position& head, Nack::Action action, std::string_view reason,
+                          SteadyTime now);
 
   Decisions TakeDecisions();
   void Touch(StreamState& stream);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "fmt/format.h"
@@ -84,7 +85,7 @@ class LiveSubscriptions::Impl : public std::enable_shared_from_this<Impl> {
     return stream;
   }
 
-  void Drain(Duration grace, const std::string& reason,
+  void Drain(Duration grace, const std::string& reason, DrainFor how_long,
              absl::AnyInvocable<void(std::size_t)> done) {
     // Shared by the callbacks; the last one to let go of it answers.
     struct Answer {
@@ -98,7 +99,8 @@ class LiveSubscriptions::Impl : public std::enable_shared_from_this<Impl> {
     {
       MutexLock lock(mu_);
       draining_ = true;
-      all = All();
+      for_good_ = for_good_ || how_long == DrainFor::kGood;
+      all = AllLocked();
     }
     for (const auto& subscription : all) {
       subscription->WhenClosed([answer](std::size_t left) { answer->left += left; });
@@ -108,12 +110,44 @@ class LiveSubscriptions::Impl : public std::enable_shared_from_this<Impl> {
     world_.timers.At(world_.clock.Now(), [answer = std::move(answer)] {});
   }
 
+  absl::Status Resume() {
+    MutexLock lock(mu_);
+    if (for_good_) return MakeError(Reason::kDraining, "resume: the gateway is stopping");
+    draining_ = false;
+    return absl::OkStatus();
+  }
+
+  bool draining() const {
+    MutexLock lock(mu_);
+    return draining_;
+  }
+
+  Subscriptions All() const {
+    MutexLock lock(mu_);
+    return AllLocked();
+  }
+
+  Subscriptions OfGroup(const std::string& group) const {
+    MutexLock lock(mu_);
+    const auto live = groups_.find(group);
+    return live == groups_.end() ? Subscriptions() : live->second;
+  }
+
+  std::shared_ptr<void> HoldBack(const std::string& group) {
+    MutexLock lock(mu_);
+    if (!held_back_.insert(group).second) return nullptr;
+    return {static_cast<void*>(this), [weak = weak_from_this(), group](void*) {
+              if (const auto self = weak.lock()) self->LetGo(group);
+            }};
+  }
+
   void Stop() {
     Subscriptions all;
     {
       MutexLock lock(mu_);
       draining_ = true;
-      all = All();
+      for_good_ = true;
+      all = AllLocked();
       groups_.clear();
       broadcasts_.clear();
     }
@@ -121,24 +155,15 @@ class LiveSubscriptions::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   std::size_t held() const {
-    Subscriptions all;
-    {
-      MutexLock lock(mu_);
-      all = All();
-    }
     std::size_t held = 0;
-    for (const auto& subscription : all) held += subscription->held();
+    for (const auto& subscription : All()) held += subscription->held();
     return held;
   }
 
   std::size_t streams() const { return streams_->load(); }
 
   void UpdateMetrics() {
-    Subscriptions all;
-    {
-      MutexLock lock(mu_);
-      all = All();
-    }
+    const Subscriptions all = All();
     std::vector<SubscriptionFigures> figures;
     figures.reserve(all.size());
     for (const auto& subscription : all) figures.push_back(subscription->TakeFigures());
@@ -168,7 +193,8 @@ class LiveSubscriptions::Impl : public std::enable_shared_from_this<Impl> {
       {
         MutexLock lock(mu_);
         if (draining_) {
-          return MakeError(Reason::kDraining, "the gateway is going away: connect to another one");
+          return MakeError(Reason::kDraining,
+                           "the gateway is drained or going away: connect to another one");
         }
         other = Live(start.group);
         if (other != nullptr && other->ordering() == start.ordering) return other;
@@ -213,7 +239,7 @@ class LiveSubscriptions::Impl : public std::enable_shared_from_this<Impl> {
       return TooMany("as many groups as this gateway takes", "limits.max_subscriptions");
     }
     std::uint64_t others = 0;
-    for (const auto& subscription : All()) others += subscription->reserved();
+    for (const auto& subscription : AllLocked()) others += subscription->reserved();
     const std::uint64_t reserved = FetchMemory(world_.options, world_.budget, others);
     if (!world_.budget.TryTake(reserved)) {
       return MakeError(Reason::kMemoryBudget,
@@ -232,7 +258,7 @@ class LiveSubscriptions::Impl : public std::enable_shared_from_this<Impl> {
     if (!group.empty()) {
       MutexLock lock(mu_);
       const auto live = groups_.find(group);
-      if (live == groups_.end()) return;
+      if (live == groups_.end() || held_back_.contains(group)) return;
       first = live->second.front();
     }
     first->Begin();
@@ -251,12 +277,25 @@ class LiveSubscriptions::Impl : public std::enable_shared_from_this<Impl> {
         groups_.erase(live);
         return;
       }
+      if (held_back_.contains(group)) return;
       next = live->second.front();
     }
     next->Begin();
   }
 
-  Subscriptions All() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+  void LetGo(const std::string& group) {
+    std::shared_ptr<Subscription> next;
+    {
+      MutexLock lock(mu_);
+      held_back_.erase(group);
+      const auto live = groups_.find(group);
+      if (live == groups_.end()) return;
+      next = live->second.front();
+    }
+    next->Begin();
+  }
+
+  Subscriptions AllLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     Subscriptions all = broadcasts_;
     for (const auto& [name, group] : groups_) all.insert(all.end(), group.begin(), group.end());
     return all;
@@ -268,6 +307,8 @@ class LiveSubscriptions::Impl : public std::enable_shared_from_this<Impl> {
   std::atomic<std::uint64_t> last_stream_{0};
   mutable Mutex mu_;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
+  bool for_good_ ABSL_GUARDED_BY(mu_) = false;            // draining, and not to be resumed
+  std::set<std::string> held_back_ ABSL_GUARDED_BY(mu_);  // groups that do not begin
   std::map<std::string, Subscriptions> groups_ ABSL_GUARDED_BY(mu_);  // none is empty
   Subscriptions broadcasts_ ABSL_GUARDED_BY(mu_);
   std::uint64_t last_seed_ ABSL_GUARDED_BY(mu_) = 0;
@@ -289,9 +330,24 @@ absl::StatusOr<std::unique_ptr<Subscriber>> LiveSubscriptions::Open(SubscribeSta
   return impl_->Open(start, sink);
 }
 
-void LiveSubscriptions::Drain(Duration grace, std::string reason,
+void LiveSubscriptions::Drain(Duration grace, std::string reason, DrainFor how_long,
                               absl::AnyInvocable<void(std::size_t)> done) {
-  impl_->Drain(grace, reason, std::move(done));
+  impl_->Drain(grace, reason, how_long, std::move(done));
+}
+
+absl::Status LiveSubscriptions::Resume() { return impl_->Resume(); }
+
+bool LiveSubscriptions::draining() const { return impl_->draining(); }
+
+std::vector<std::shared_ptr<Subscription>> LiveSubscriptions::All() const { return impl_->All(); }
+
+std::vector<std::shared_ptr<Subscription>> LiveSubscriptions::OfGroup(
+    const std::string& group) const {
+  return impl_->OfGroup(group);
+}
+
+std::shared_ptr<void> LiveSubscriptions::HoldBack(const std::string& group) {
+  return impl_->HoldBack(group);
 }
 
 std::size_t LiveSubscriptions::held() const { return impl_->held(); }

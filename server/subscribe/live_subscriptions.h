@@ -39,6 +39,11 @@ struct SubscribeOptions {
   std::uint64_t jitter_seed = 1;  // of the backoffs' jitter
 };
 
+class Subscription;
+
+// How long a drain lasts.
+enum class DrainFor : std::uint8_t { kUntilResumed, kGood };
+
 // The subscriptions of this process, one per group: opens streams, closes and lingers
 // subscriptions.
 //
@@ -61,8 +66,25 @@ class LiveSubscriptions {
 
   // No new streams and no new deliveries; all streams are told. Held deliveries may settle until
   // `grace` is over; then streams end with UNAVAILABLE DRAINING, positions are committed, groups
-  // left, and `done` is called once with the number of deliveries that were never settled.
-  void Drain(Duration grace, std::string reason, absl::AnyInvocable<void(std::size_t)> done);
+  // left, and `done` is called once with the number of deliveries that were never settled. A drain
+  // may come on top of another one: the grace that ends first counts.
+  void Drain(Duration grace, std::string reason, DrainFor how_long,
+             absl::AnyInvocable<void(std::size_t)> done);
+
+  // Takes streams again. What a drain has told to end goes on ending; a group whose old subscription
+  // is not closed yet begins anew behind it. DRAINING after a drain for good.
+  absl::Status Resume();
+
+  bool draining() const;
+
+  // For operators. The subscriptions of a group, oldest first: at most one of them has the consumer
+  // and is not closing.
+  std::vector<std::shared_ptr<Subscription>> All() const;
+  std::vector<std::shared_ptr<Subscription>> OfGroup(const std::string& group) const;
+
+  // As long as the result lives, no subscription of the group begins; streams may open, and wait.
+  // Null: somebody holds the group back already.
+  std::shared_ptr<void> HoldBack(const std::string& group);
 
   // Deliveries held by streams.
   std::size_t held() const;

@@ -72,11 +72,13 @@ class Subscription final : public ConsumerHandler,
   // Adds a stream. Null when the subscription is closing: a new one has to take its place.
   std::shared_ptr<StreamState> Attach(EffectiveStart start, std::string name, StreamSink& sink);
 
+  const std::string& group() const { return first_.group; }
   Ordering ordering() const { return first_.ordering; }
   std::uint64_t reserved() const { return reserved_; }
   std::size_t streams() const;
   std::size_t held() const;
-  bool closing() const;
+  bool begun() const;
+  bool closing() const;  // or draining: takes no streams any more
 
   // The methods of Subscriber.
   void Handle(StreamState& stream, SettleRequest request);
@@ -89,11 +91,17 @@ class Subscription final : public ConsumerHandler,
   // deliveries its drain left unsettled.
   void WhenClosed(absl::AnyInvocable<void(std::size_t)> done);
 
-  // LiveSubscriptions::Drain for this group.
+  // LiveSubscriptions::Drain for this group. Of several calls the one that ends first counts.
   void Drain(Duration grace, const std::string& reason);
 
   // Closes a subscription without streams. False: it has some, and stays.
   bool CloseLingering();
+
+  // For operators (subscription_operate.cc): as of now; what is said of the log is what the consumer
+  // last heard. SettleHead() is DeliveryBook's.
+  GroupState Summarize();
+  std::vector<PartitionState> Explain();
+  absl::Status SettleHead(const Position& head, Nack::Action action, std::string_view reason);
 
   // Destroys the consumer as it is and forgets all records. Nothing calls out any more, and of the
   // world only the clock is still used. Not on the consumer's thread.
@@ -163,6 +171,7 @@ class Subscription final : public ConsumerHandler,
   std::unique_ptr<Consumer> consumer_ ABSL_GUARDED_BY(mu_);
   std::optional<SteadyTime> linger_until_ ABSL_GUARDED_BY(mu_);
   std::optional<SteadyTime> drain_until_ ABSL_GUARDED_BY(mu_);
+  std::string drain_reason_ ABSL_GUARDED_BY(mu_);
   std::size_t left_unsettled_ ABSL_GUARDED_BY(mu_) = 0;
   bool ready_to_take_down_ ABSL_GUARDED_BY(mu_) = false;
   std::vector<absl::AnyInvocable<void(std::size_t)>> when_closed_ ABSL_GUARDED_BY(mu_);

@@ -1,5 +1,7 @@
 // The half of Subscription that faces streams: their requests, their ends, and its own end.
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -177,8 +179,11 @@ void Subscription::Drain(Duration grace, const std::string& reason) {
   Effects effects;
   {
     MutexLock lock(mu_);
-    if (state_ == State::kClosing || state_ == State::kClosed || drain_until_.has_value()) return;
-    drain_until_ = world_.clock.Now() + grace;
+    if (state_ == State::kClosing || state_ == State::kClosed) return;
+    const SteadyTime until = world_.clock.Now() + grace;
+    if (drain_until_.has_value() && *drain_until_ <= until) return;
+    drain_until_ = until;
+    drain_reason_ = reason;
     for (const auto& stream : streams_) {
       if (stream->phase == StreamState::Phase::kOpen) {
         stream->phase = StreamState::Phase::kDraining;
@@ -200,7 +205,9 @@ void Subscription::CheckDrained(SteadyTime now) {
   });
   if ((busy || book_.writes_letters()) && *drain_until_ > now) return;
   left_unsettled_ = book_.held();
-  EndAll(MakeError(Reason::kDraining, "the gateway is shutting down or was drained: reconnect"));
+  EndAll(MakeError(Reason::kDraining,
+                   fmt::format("{}: subscribe again, here or elsewhere",
+                               drain_reason_.empty() ? "deliveries are drained" : drain_reason_)));
   StartClosing();
 }
 
@@ -304,9 +311,14 @@ std::size_t Subscription::held() const {
   return book_.held();
 }
 
+bool Subscription::begun() const {
+  MutexLock lock(mu_);
+  return state_ != State::kNew;
+}
+
 bool Subscription::closing() const {
   MutexLock lock(mu_);
-  return state_ == State::kClosing || state_ == State::kClosed;
+  return state_ == State::kClosing || state_ == State::kClosed || drain_until_.has_value();
 }
 
 ConsumerStats Subscription::CountStats() {

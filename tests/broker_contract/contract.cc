@@ -248,6 +248,21 @@ std::unique_ptr<Consumer> BrokerContract::Consume(const std::string& group,
   return made.ok() ? *std::move(made) : nullptr;
 }
 
+std::string BrokerContract::StandAtTwo(const std::string& topic) {
+  const std::string group = UnusedName("group");
+  PublishValues(topic, Numbers(0, 3));
+  Receiver receiver;
+  auto consumer = Consume(group, {topic}, receiver);
+  EXPECT_TRUE(receiver.WaitForRecords(3));
+  for (const auto& one : receiver.received()) {
+    if (one.record.offset < 2) {
+      EXPECT_TRUE(consumer->Ack(one.record.tag));
+    }
+  }
+  EXPECT_TRUE(CloseAndWait(std::move(consumer)).ok());
+  return group;
+}
+
 absl::Status CommitAll(Consumer& consumer) {
   auto done = std::make_shared<std::promise<absl::Status>>();
   auto result = done->get_future();

@@ -31,6 +31,8 @@ class BrokerFixture {
   // Makes the topic have `partitions`. False: the backend cannot.
   virtual bool AddPartitions(const std::string& topic, int partitions) = 0;
   virtual bool finds_offsets_by_time() const = 0;
+  // Whether the broker tells who is in a group.
+  virtual bool describes_members() const { return true; }
   // Whether what was acked can be committed when a rebalance has begun.
   virtual bool commits_while_rebalancing() const { return true; }
 };
@@ -153,6 +155,10 @@ class BrokerContract : public testing::TestWithParam<Backend> {
   std::unique_ptr<Consumer> Consume(const std::string& group, std::vector<std::string> topics,
                                     Receiver& receiver, StartPosition start = {},
                                     std::uint64_t buffer_bytes = 8 << 20);
+
+  // A new group without members that stands at 2 on the topic's one partition, which gets three
+  // records.
+  std::string StandAtTwo(const std::string& topic);
 
   std::unique_ptr<BrokerFixture> fixture_;
 

@@ -20,6 +20,7 @@ FLOORS = {
     "broker": 3,
     "publish": 4,
     "subscribe": 4,
+    "operate": 4,
     "rpc": 5,
     "admin": 5,
     "broker/kafka": 5,
@@ -30,7 +31,7 @@ FLOORS = {
 }
 
 # Same-floor uses that are meant: (user, used).
-NEIGHBOURS = {("broker/embedded", "broker/kafka")}
+NEIGHBOURS = {("broker/embedded", "broker/kafka"), ("operate", "subscribe")}
 
 # The command line is a client: of the server's rooms it may use base only.
 CLI = "client/cli"

@@ -161,6 +161,7 @@ class RpcFixture : public ::testing::Test {
                 [] {
                   return BrokerCondition{true, Clock::Real().Now() - seconds(5)};
                 },
+            .draining = [this] { return draining_.load(); },
             .clock = Clock::Real(),
             .metrics = metrics_});
   }
@@ -226,6 +227,7 @@ class RpcFixture : public ::testing::Test {
 
   RpcServerOptions options_;
   std::function<void()> during_describe_;  // on the loop's thread
+  std::atomic<bool> draining_{false};
   std::uint64_t budget_bytes_ = 32 << 20;
   Metrics metrics_;
   PublishMetrics publish_metrics_{metrics_};

@@ -204,7 +204,7 @@ TEST_F(RpcServerTest, SeveralThreadsServeSeveralConnections) {
 
 TEST_F(RpcServerTest, DescribeTellsRoutesLimitsAndCondition) {
   StartServer();
-  server_->BeginDrain(seconds(1), "stopping");
+  draining_ = true;
   grpc::ClientContext context;
   v1::DescribeResponse response;
 

@@ -15,7 +15,8 @@ from waiting import eventually
 BINARY = os.environ.get("SIDEBUS_BINARY", "sidebus")
 
 READY = re.compile(
-    r"sidebus (?P<version>\S+) is ready: API (?P<api>.+?); admin (?P<admin>\S+); "
+    r"sidebus (?P<version>\S+) is ready: API (?P<api>.+?); admin (?P<admin>[^;]+)"
+    r"(?:; admin API (?P<admin_api>[^;]+))?; "
     r"broker (?P<broker>\w+)(?: at (?P<bootstrap>[^;]+))?; (?P<event_types>\d+) event types?"
 )
 
@@ -31,14 +32,18 @@ def environment():
 class Gateway:
     """One gateway, with its files in a folder of its own. `close` ends it whatever its state is.
 
-    It may be started again: on the same socket, with the same configuration.
+    It may be started again: on the same socket, with the same configuration. admin_api=True in the
+    configuration gives it a socket for operators.
     """
 
     def __init__(self, config, flags=()):
         self.folder = Path(tempfile.mkdtemp(prefix="sidebus-e2e-"))  # a short path: socket names
         self.config_file = self.folder / "config.yaml"
         self.endpoint = f"unix://{self.folder}/api.sock"
+        self.admin_endpoint = f"unix://{self.folder}/admin.sock"
         config = {"listen": [f"unix:{self.folder}/api.sock"], "admin": "127.0.0.1:0"} | config
+        if config.get("admin_api") is True:
+            config["admin_api"] = f"unix:{self.folder}/admin.sock"
         self.config_file.write_text(json.dumps(config, indent=2))
         self._flags = [str(flag) for flag in flags]
         self._process = None
@@ -142,6 +147,10 @@ class Gateway:
     def run(self, *arguments, stdin="", seconds=30):
         """A client verb of the command line, against this gateway."""
         return sidebus(*arguments, "--endpoint", self.endpoint, stdin=stdin, seconds=seconds)
+
+    def operate(self, *arguments, seconds=60):
+        """A verb for operators, against this gateway."""
+        return sidebus(*arguments, "--admin-endpoint", self.admin_endpoint, seconds=seconds)
 
 
 _http = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -39,6 +39,7 @@ absl::StatusOr<std::unique_ptr<EmbeddedBroker>> EmbeddedBroker::Make(
   // The mock answers a fetch that finds nothing when its time is over, not when a record comes.
   options.kafka.properties.emplace("fetch.wait.max.ms", "20");
   options.kafka.offsets_by_time = false;
+  options.kafka.describes_groups = false;
   options.kafka.commits_while_rebalancing = false;
   options.kafka.make_topic = [cluster = broker.get()](const std::string& topic, int partitions) {
     return cluster->CreateTopic(topic, partitions);

@@ -42,6 +42,9 @@ class EmbeddedBroker final : public Broker {
                                                          ConsumerHandler& handler) override {
     return kafka_->MakeConsumer(std::move(options), handler);
   }
+  absl::StatusOr<std::unique_ptr<GroupAdmin>> MakeGroupAdmin() override {
+    return kafka_->MakeGroupAdmin();
+  }
 
   // An existing topic is left as it is.
   absl::Status CreateTopic(const std::string& name, int partitions);

@@ -4,8 +4,10 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
+#include "fmt/format.h"
 #include "server/base/check.h"
 #include "server/broker/kafka/kafka_error.h"
 
@@ -83,6 +85,38 @@ void ReadTopics(rd_kafka_event_t* event, AdminRequests::Answer& answer) {
   }
 }
 
+GroupMember MemberOf(const rd_kafka_MemberDescription_t* description) {
+  GroupMember member;
+  std::string_view host = rd_kafka_MemberDescription_host(description);
+  if (host.starts_with('/')) host.remove_prefix(1);  // Java's way to write an address
+  member.name = fmt::format("{} ({})", rd_kafka_MemberDescription_client_id(description), host);
+  const rd_kafka_MemberAssignment_t* const assignment =
+      rd_kafka_MemberDescription_assignment(description);
+  if (assignment == nullptr) return member;
+  for (const PartitionOffset& one :
+       PartitionsOf(rd_kafka_MemberAssignment_partitions(assignment))) {
+    member.partitions.emplace_back(one.topic, one.partition);
+  }
+  return member;
+}
+
+void ReadMembers(rd_kafka_event_t* event, AdminRequests::Answer& answer) {
+  std::size_t count = 0;
+  const rd_kafka_ConsumerGroupDescription_t** groups =
+      rd_kafka_DescribeConsumerGroups_result_groups(
+          rd_kafka_event_DescribeConsumerGroups_result(event), &count);
+  if (count != 1) return;
+  if (const rd_kafka_error_t* error = rd_kafka_ConsumerGroupDescription_error(groups[0])) {
+    answer.error = rd_kafka_error_code(error);
+    if (answer.error == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND) answer.error = {};
+    return;
+  }
+  const std::size_t members = rd_kafka_ConsumerGroupDescription_member_count(groups[0]);
+  for (std::size_t i = 0; i < members; ++i) {
+    answer.members.push_back(MemberOf(rd_kafka_ConsumerGroupDescription_member(groups[0], i)));
+  }
+}
+
 void ReadOffsets(rd_kafka_event_t* event, AdminRequests::Answer& answer) {
   std::size_t count = 0;
   const rd_kafka_ListOffsetsResultInfo_t** infos =
@@ -150,6 +184,19 @@ void AdminRequests::SendDescribe(const std::vector<std::string>& topics, Then th
   rd_kafka_DescribeTopics(client_, collection.get(), options.get(), queue_);
 }
 
+std::int64_t AdminRequests::SpecOf(SystemTime time) {
+  return std::max<std::int64_t>(
+      0, std::chrono::ceil<std::chrono::milliseconds>(time.time_since_epoch()).count());
+}
+
+void AdminRequests::DescribeGroup(const std::string& group, Then then) {
+  const char* name = group.c_str();
+  const KafkaAdminOptions options =
+      Options(RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, kCoordinatorTimeoutMs,
+              Await(std::move(then)));
+  rd_kafka_DescribeConsumerGroups(client_, &name, 1, options.get(), queue_);
+}
+
 void AdminRequests::GroupPositions(const std::string& group,
                                    const std::vector<PartitionOffset>& partitions, Then then) {
   const std::uintptr_t id = Await(std::move(then));
@@ -164,7 +211,8 @@ void AdminRequests::SendGroupPositions(std::uintptr_t id) {
   const Waiting& waiting = waiting_.at(id);
   const KafkaPartitionList list = ListOf(waiting.partitions);
   rd_kafka_ListConsumerGroupOffsets_t* request =
-      rd_kafka_ListConsumerGroupOffsets_new(waiting.group.c_str(), list.get());
+      rd_kafka_ListConsumerGroupOffsets_new(waiting.group.c_str(),
+                                            waiting.partitions.empty() ? nullptr : list.get());
   const KafkaAdminOptions options =
       Options(RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, kCoordinatorTimeoutMs, id);
   rd_kafka_ListConsumerGroupOffsets(client_, &request, 1, options.get(), queue_);
@@ -198,7 +246,7 @@ void AdminRequests::Commit(const std::vector<PartitionOffset>& positions, Then t
       rd_kafka_commit_queue(client_, list.get(), queue_, nullptr, reinterpret_cast<void*>(id));
   if (refused == RD_KAFKA_RESP_ERR_NO_ERROR) return;
   auto node = waiting_.extract(id);
-  node.mapped().then(Answer{refused, {}, {}});
+  node.mapped().then(Answer{refused, {}, {}, {}});
 }
 
 void AdminRequests::Serve(SteadyTime now) {
@@ -229,6 +277,9 @@ void AdminRequests::OnEvent(rd_kafka_event_t* event) {
     switch (rd_kafka_event_type(event)) {
       case RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT:
         ReadTopics(event, answer);
+        break;
+      case RD_KAFKA_EVENT_DESCRIBECONSUMERGROUPS_RESULT:
+        ReadMembers(event, answer);
         break;
       case RD_KAFKA_EVENT_LISTCONSUMERGROUPOFFSETS_RESULT:
         groups.results = rd_kafka_ListConsumerGroupOffsets_result_groups(

@@ -8,6 +8,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "server/base/clock.h"
+#include "server/broker/group_admin.h"
 #include "server/broker/kafka/kafka_handle.h"
 
 namespace sidebus {
@@ -36,6 +37,8 @@ struct PartitionOffset {
 // while connections are coming back, librdkafka waits for a change of some connection, which may never
 // come. So what only reads is asked again after 10 s, and ever more seldom; the first answer counts.
 //
+// (Also for group_admin: everything but Commit().)
+//
 // Ownership: the poll thread's; borrows client and queue, which outlive it.
 // Thread safety: none; the poll thread calls everything, and answers run on it, in Serve().
 // Invariant: a request is answered once, unless this is destroyed before.
@@ -45,18 +48,23 @@ class AdminRequests {
     rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;  // of the whole request
     std::vector<PartitionOffset> partitions;
     std::map<std::string, int> topics;  // Describe(): those that exist, with their partitions
+    std::vector<GroupMember> members;   // DescribeGroup(): none of a group that nobody knows
   };
   using Then = absl::AnyInvocable<void(Answer)>;
 
   // For Offsets(): special values of PartitionOffset::offset, or a time in ms since the epoch.
   static constexpr std::int64_t kBeginning = RD_KAFKA_OFFSET_SPEC_EARLIEST;
   static constexpr std::int64_t kEnd = RD_KAFKA_OFFSET_SPEC_LATEST;
+  // Negative numbers mean something else.
+  static std::int64_t SpecOf(SystemTime time);
 
   // `group`: the client's; empty: none.
   AdminRequests(rd_kafka_t* client, rd_kafka_queue_t* queue, std::string group)
       : client_(client), queue_(queue), group_(std::move(group)) {}
 
   void Describe(const std::vector<std::string>& topics, Then then);
+  void DescribeGroup(const std::string& group, Then then);
+  // No partitions: wherever the group stands.
   void GroupPositions(const std::string& group, const std::vector<PartitionOffset>& partitions,
                       Then then);
   // Only for a group without members.
@@ -70,6 +78,9 @@ class AdminRequests {
 
   // Runs the answers that are there, and asks again what was not answered for long.
   void Serve(SteadyTime now);
+
+  // Requests without an answer.
+  std::size_t waiting() const { return waiting_.size() + held_.size(); }
 
  private:
   struct Waiting {

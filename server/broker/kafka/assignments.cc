@@ -110,6 +110,18 @@ std::vector<Assignments::Held> Assignments::held() const {
   return held;
 }
 
+std::vector<AssignmentState> Assignments::states() const {
+  std::vector<AssignmentState> states;
+  MutexLock lock(mu_);
+  for (const auto& [id, entry] : entries_) {
+    states.push_back({.topic = entry.topic,
+                      .partition = entry.partition,
+                      .committed = entry.committed,
+                      .settled_above = CountOffsets(entry.tracker.sparse_acks())});
+  }
+  return states;
+}
+
 std::uint64_t Assignments::left_out() const {
   MutexLock lock(mu_);
   return left_out_;

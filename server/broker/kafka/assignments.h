@@ -62,6 +62,9 @@ class Assignments {
   };
   std::vector<Held> held() const;
 
+  // Without the ends of logs.
+  std::vector<AssignmentState> states() const;
+
   // Commits whose sparse acks did not all fit.
   std::uint64_t left_out() const;
 

@@ -7,6 +7,7 @@
 
 #include "server/base/error.h"
 #include "server/broker/kafka/kafka_consumer.h"
+#include "server/broker/kafka/kafka_group_admin.h"
 #include "server/broker/kafka/kafka_producer.h"
 
 namespace sidebus {
@@ -29,6 +30,10 @@ absl::StatusOr<std::unique_ptr<Consumer>> KafkaBroker::MakeConsumer(ConsumerOpti
                      "latest, or a real Kafka");
   }
   return KafkaConsumer::Make(options_, cluster_, std::move(options), handler);
+}
+
+absl::StatusOr<std::unique_ptr<GroupAdmin>> KafkaBroker::MakeGroupAdmin() {
+  return std::make_unique<KafkaGroupAdmin>(options_);
 }
 
 }  // namespace sidebus

@@ -22,6 +22,7 @@ class KafkaBroker : public Broker {
   absl::StatusOr<std::unique_ptr<Producer>> MakeProducer(ProducerListener& listener) override;
   absl::StatusOr<std::unique_ptr<Consumer>> MakeConsumer(ConsumerOptions options,
                                                          ConsumerHandler& handler) override;
+  absl::StatusOr<std::unique_ptr<GroupAdmin>> MakeGroupAdmin() override;
 
  private:
   const KafkaBrokerOptions options_;

@@ -155,16 +155,31 @@ ConsumerStats KafkaConsumer::stats() const {
     ++topic.partitions;
     stats.fetch_bytes += fetch_bytes_;
     stats.CountAckMetadata(one.acks_size);
-    std::int64_t low = -1;
-    std::int64_t high = -1;
-    if (client_ != nullptr &&
-        rd_kafka_get_watermark_offsets(client_.get(), one.topic.c_str(), one.partition, &low,
-                                       &high) == RD_KAFKA_RESP_ERR_NO_ERROR &&
-        high > one.floor) {
-      topic.lag_events += static_cast<std::uint64_t>(high - one.floor);
-    }
+    const std::int64_t end = EndOf(one.topic, one.partition);
+    if (end > one.floor) topic.lag_events += static_cast<std::uint64_t>(end - one.floor);
   }
   return stats;
+}
+
+std::vector<AssignmentState> KafkaConsumer::assignments() const {
+  std::vector<AssignmentState> states = assignments_.states();
+  MutexLock lock(mu_);
+  for (AssignmentState& state : states) {
+    state.end = EndOf(state.topic, state.partition);
+    if (broadcast()) state.committed = -1;
+  }
+  return states;
+}
+
+std::int64_t KafkaConsumer::EndOf(const std::string& topic, std::int32_t partition) const {
+  std::int64_t low = -1;
+  std::int64_t high = -1;
+  if (client_ == nullptr ||
+      rd_kafka_get_watermark_offsets(client_.get(), topic.c_str(), partition, &low, &high) !=
+          RD_KAFKA_RESP_ERR_NO_ERROR) {
+    return -1;
+  }
+  return std::max<std::int64_t>(high, -1);
 }
 
 void KafkaConsumer::Run() {

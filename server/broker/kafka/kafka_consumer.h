@@ -70,6 +70,7 @@ class KafkaConsumer final : public Consumer {
   void Commit(absl::AnyInvocable<void(absl::Status)> done) override;
   void Close(absl::AnyInvocable<void(absl::Status)> done) override;
   ConsumerStats stats() const override;
+  std::vector<AssignmentState> assignments() const override;
 
  private:
   using Done = absl::AnyInvocable<void(absl::Status)>;
@@ -170,6 +171,10 @@ class KafkaConsumer final : public Consumer {
 
   bool broadcast() const { return options_.group.empty(); }
   bool watches() const { return !broadcast() && broker_.group_protocol != GroupProtocol::kClassic; }
+
+  // As the client last heard; -1: it did not.
+  std::int64_t EndOf(const std::string& topic, std::int32_t partition) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   KafkaBrokerOptions broker_;  // poll thread only; classic when the brokers have nothing else
   const std::shared_ptr<KafkaClusterFacts> cluster_;

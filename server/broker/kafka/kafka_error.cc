@@ -84,6 +84,14 @@ bool SaysTopicIsMissing(rd_kafka_resp_err_t error) {
   return ReasonOfKafka(error) == Reason::kTopicMissing;
 }
 
+bool SaysGroupHasMembers(rd_kafka_resp_err_t error) {
+  return error == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID ||
+         error == RD_KAFKA_RESP_ERR_NON_EMPTY_GROUP ||
+         error == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION ||
+         error == RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS ||
+         error == RD_KAFKA_RESP_ERR_STALE_MEMBER_EPOCH;
+}
+
 bool SaysPositionIsGone(rd_kafka_resp_err_t error) {
   return error == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET ||
          error == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE;

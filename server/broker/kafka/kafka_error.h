@@ -25,6 +25,10 @@ void LogKafkaError(std::string_view what, rd_kafka_error_t* error);
 // Whether the error says that a topic or partition does not exist (any more).
 bool SaysTopicIsMissing(rd_kafka_resp_err_t error);
 
+// Whether the error says that a group has members, or is being changed: only they may write its
+// positions.
+bool SaysGroupHasMembers(rd_kafka_resp_err_t error);
+
 // Whether the error says that a log does not have the position it was read from.
 bool SaysPositionIsGone(rd_kafka_resp_err_t error);
 

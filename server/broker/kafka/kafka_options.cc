@@ -173,6 +173,10 @@ absl::StatusOr<KafkaConf> MakeProducerConf(const KafkaBrokerOptions& options, Ka
   return conf;
 }
 
+absl::StatusOr<KafkaConf> MakeAdminConf(const KafkaBrokerOptions& options, KafkaLog& log) {
+  return MakeConf(options, CommonSettings(options), log);
+}
+
 absl::StatusOr<KafkaConf> MakeConsumerConf(const KafkaBrokerOptions& options,
                                            const ConsumerOptions& consumer,
                                            std::uint64_t fetch_bytes, KafkaLog& log) {

@@ -52,6 +52,8 @@ struct KafkaBrokerOptions {
   // False: the cluster answers ListOffsets by time wrongly (the mock cluster), so such a start is
   // refused.
   bool offsets_by_time = true;
+  // False: the cluster tells neither the members of a group nor all its positions (the mock cluster).
+  bool describes_groups = true;
   // False: the cluster refuses the commits of members until the group has rebalanced (the mock
   // cluster), so that it is of no use to try again before a partition is given up.
   bool commits_while_rebalancing = true;
@@ -71,6 +73,9 @@ bool IsReservedProperty(std::string_view name);
 
 // Errors name the property, never its value. `log` must outlive the client that is made with it.
 absl::StatusOr<KafkaConf> MakeProducerConf(const KafkaBrokerOptions& options, KafkaLog& log);
+
+// For a client that only asks and administers. The caller sets the error callback.
+absl::StatusOr<KafkaConf> MakeAdminConf(const KafkaBrokerOptions& options, KafkaLog& log);
 
 // What may be fetched ahead per partition, for a bound over all of them: 64 KiB to 4 MiB.
 // Zero: the least there is would cross the bound.

@@ -17,15 +17,6 @@ constexpr Duration kRetryAfter = std::chrono::milliseconds(500);
 // The errors that waiting does not cure.
 bool IsFinal(rd_kafka_resp_err_t error) { return ReasonOfKafka(error) == Reason::kBrokerDenied; }
 
-// The group has members, or is being changed: only they may write its positions.
-bool SaysGroupHasMembers(rd_kafka_resp_err_t error) {
-  return error == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID ||
-         error == RD_KAFKA_RESP_ERR_NON_EMPTY_GROUP ||
-         error == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION ||
-         error == RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS ||
-         error == RD_KAFKA_RESP_ERR_STALE_MEMBER_EPOCH;
-}
-
 }  // namespace
 
 StartFinder::StartFinder(std::string group, StartPosition start, AdminRequests& requests)
@@ -183,9 +174,7 @@ std::int64_t StartFinder::StartOf(const PartitionOffset& partition) const {
     case StartPosition::At::kLatest:
       return AdminRequests::kEnd;
     case StartPosition::At::kTime:
-      // Negative numbers mean something else.
-      return std::max<std::int64_t>(
-          0, std::chrono::ceil<std::chrono::milliseconds>(start_.time.time_since_epoch()).count());
+      return AdminRequests::SpecOf(start_.time);
     case StartPosition::At::kPositions:
       break;
   }

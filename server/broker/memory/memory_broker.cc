@@ -5,6 +5,7 @@
 #include "server/base/check.h"
 #include "server/broker/memory/memory_cluster.h"
 #include "server/broker/memory/memory_consumer.h"
+#include "server/broker/memory/memory_group_admin.h"
 #include "server/broker/memory/memory_producer.h"
 
 namespace sidebus {
@@ -28,6 +29,10 @@ absl::StatusOr<std::unique_ptr<Producer>> MemoryBroker::MakeProducer(ProducerLis
 absl::StatusOr<std::unique_ptr<Consumer>> MemoryBroker::MakeConsumer(ConsumerOptions options,
                                                                      ConsumerHandler& handler) {
   return std::make_unique<MemoryConsumer>(*cluster_, std::move(options), handler);
+}
+
+absl::StatusOr<std::unique_ptr<GroupAdmin>> MemoryBroker::MakeGroupAdmin() {
+  return std::make_unique<MemoryGroupAdmin>(*cluster_);
 }
 
 void MemoryBroker::CreateTopic(const std::string& topic, int partitions) {

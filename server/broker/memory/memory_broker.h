@@ -35,6 +35,7 @@ class MemoryBroker final : public Broker {
   absl::StatusOr<std::unique_ptr<Producer>> MakeProducer(ProducerListener& listener) override;
   absl::StatusOr<std::unique_ptr<Consumer>> MakeConsumer(ConsumerOptions options,
                                                          ConsumerHandler& handler) override;
+  absl::StatusOr<std::unique_ptr<GroupAdmin>> MakeGroupAdmin() override;
 
   // Does nothing when the topic exists.
   void CreateTopic(const std::string& topic, int partitions);

@@ -86,6 +86,23 @@ ConsumerStats MemoryConsumer::stats() const {
   return stats;
 }
 
+std::vector<AssignmentState> MemoryConsumer::assignments() const {
+  std::vector<AssignmentState> states;
+  MutexLock lock(cluster_.mu);
+  for (const auto& [id, assigned] : assignments_) {
+    const auto& log =
+        cluster_.topics.at(assigned.topic)[static_cast<std::size_t>(assigned.partition)];
+    const auto committed = cluster_.positions.find(KeyOf(assigned));
+    const bool stands = !broadcast_ && committed != cluster_.positions.end();
+    states.push_back({.topic = assigned.topic,
+                      .partition = assigned.partition,
+                      .committed = stands ? committed->second.offset : -1,
+                      .end = static_cast<std::int64_t>(log.size()),
+                      .settled_above = CountOffsets(assigned.tracker.sparse_acks())});
+  }
+  return states;
+}
+
 void MemoryConsumer::MarkRevoked(bool lost) {
   for (auto& [id, assigned] : assignments_) {
     assigned.taken = true;

@@ -29,6 +29,7 @@ class MemoryConsumer final : public Consumer, public MemoryClient {
   void Commit(absl::AnyInvocable<void(absl::Status)> done) override;
   void Close(absl::AnyInvocable<void(absl::Status)> done) override;
   ConsumerStats stats() const override;
+  std::vector<AssignmentState> assignments() const override;
 
   bool Work() override;
 

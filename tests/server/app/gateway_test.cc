@@ -8,10 +8,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <thread>
 
 #include "grpc/health/v1/health.grpc.pb.h"
+#include "sidebus/v1/admin.grpc.pb.h"
 #include "sidebus/v1/event_bus.grpc.pb.h"
 
 namespace sidebus {
@@ -211,6 +214,107 @@ TEST_F(GatewayTest, ASecondSignalEndsItWhileASubscriberHoldsOn) {
   while (subscribe->Read(&response)) {
   }
   EXPECT_FALSE(subscribe->Finish().ok());
+}
+
+class GatewayAdminTest : public GatewayTest {
+ protected:
+  GatewayAdminTest() {
+    config_.admin_api = Address{"", 0, folder_ + "/a"};
+    Start();
+    admin_ = v1::EventBusAdmin::NewStub(
+        grpc::CreateChannel("unix:" + folder_ + "/a", grpc::InsecureChannelCredentials()));
+  }
+
+  // Publishes an event and has a stream hold it.
+  void HoldOne() {
+    EXPECT_FALSE(Publish().has_error());
+    stream_ = Hold("g", context_);
+  }
+
+  void Ack() {
+    v1::SubscribeRequest ack;
+    ack.add_ack(1);
+    EXPECT_TRUE(stream_->Write(ack));
+  }
+
+  // What ends the stream.
+  grpc::Status EndOfStream() {
+    v1::SubscribeResponse response;
+    while (stream_->Read(&response)) {
+    }
+    return stream_->Finish();
+  }
+
+  std::unique_ptr<v1::EventBusAdmin::Stub> admin_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReaderWriter<v1::SubscribeRequest, v1::SubscribeResponse>> stream_;
+};
+
+TEST_F(GatewayAdminTest, TellsItsAddressAndWhatHoldsAGroupBack) {
+  HoldOne();
+  grpc::ClientContext context;
+  v1::ExplainGroupRequest request;
+  request.set_group("g");
+  v1::ExplainGroupResponse response;
+
+  ASSERT_TRUE(admin_->ExplainGroup(&context, request, &response).ok());
+
+  EXPECT_THAT(gateway_->ReadyLine(), HasSubstr("; admin API unix:" + folder_ + "/a; broker"));
+  ASSERT_EQ(response.partitions_size(), 2) << "the embedded broker's";
+  const auto& states = response.partitions();
+  const auto held = std::ranges::find_if(states, [](const auto& one) { return one.has_head(); });
+  ASSERT_NE(held, states.end());
+  EXPECT_EQ(held->head_state(), v1::PartitionState::STATE_HELD);
+  EXPECT_EQ(held->end_offset(), 1);
+  EXPECT_EQ(held->committed_offset(), 0);
+  context_.TryCancel();
+}
+
+TEST_F(GatewayAdminTest, DrainsAndResumesWhilePublishingGoesOn) {
+  HoldOne();
+  grpc::ClientContext drain_context;
+  grpc::ClientContext resume_context;
+  v1::DrainResponse drained;
+  grpc::Status end;
+  std::thread holder([&] {
+    Ack();
+    end = EndOfStream();
+  });
+
+  ASSERT_TRUE(admin_->Drain(&drain_context, {}, &drained).ok());
+  holder.join();
+
+  EXPECT_EQ(drained.unsettled(), 0u);
+  EXPECT_EQ(end.error_code(), grpc::UNAVAILABLE);
+  EXPECT_THAT(Get("/metrics"), HasSubstr("sidebus_draining 1\n"));
+  EXPECT_THAT(Get("/readyz"), HasSubstr("200 OK"));
+  EXPECT_FALSE(Publish().has_error());
+  v1::ResumeResponse resumed;
+  ASSERT_TRUE(admin_->Resume(&resume_context, {}, &resumed).ok());
+  EXPECT_THAT(Get("/metrics"), HasSubstr("sidebus_draining 0\n"));
+  grpc::ClientContext context;
+  const auto again = Hold("g", context);
+  context.TryCancel();
+}
+
+TEST_F(GatewayAdminTest, TheStopEndsADrainThatWouldLastLonger) {
+  HoldOne();
+  grpc::ClientContext context;
+  v1::DrainRequest request;
+  request.mutable_grace()->set_seconds(3600);
+  v1::DrainResponse response;
+  grpc::Status drained;
+  std::thread operator_([&] { drained = admin_->Drain(&context, request, &response); });
+  v1::SubscribeResponse told;
+  do {
+    ASSERT_TRUE(stream_->Read(&told));
+  } while (!told.has_draining());
+
+  raise(SIGTERM);
+  EXPECT_TRUE(StopsSoon());
+
+  operator_.join();
+  EXPECT_FALSE(EndOfStream().ok());
 }
 
 }  // namespace

@@ -157,7 +157,14 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"AdminIsASocket", "admin: unix:/tmp/a.sock", "admin", "write host:port"},
         BadCase{"ProbesAreASocket", "probes: unix:/tmp/a.sock", "probes", "write host:port"},
         BadCase{"AdminIsListen", "admin: 127.0.0.1:7420", "admin", "choose another port"},
-        BadCase{"ProbesAreAdmin", "probes: 127.0.0.1:7421", "probes", "choose another port"}),
+        BadCase{"ProbesAreAdmin", "probes: 127.0.0.1:7421", "probes", "choose another port"},
+        BadCase{"AdminApiForOthers", "admin_api: 0.0.0.0:7423", "admin_api", "there is no TLS"},
+        BadCase{"AdminApiNowhere", "admin_api: unix:/nonexistent-sidebus/a.sock", "admin_api",
+                "no directory /nonexistent-sidebus"},
+        BadCase{"AdminApiIsAdmin", "admin_api: 127.0.0.1:7421", "admin_api", "choose another port"},
+        BadCase{"AdminApiIsListen",
+                "listen: [\"unix:/tmp/a.sock\"]\nadmin_api: \"unix:/tmp/a.sock\"", "admin_api",
+                "listen and admin_api are both unix:/tmp/a.sock; choose another path", 3}),
     NameOf);
 
 INSTANTIATE_TEST_SUITE_P(
@@ -236,7 +243,6 @@ INSTANTIATE_TEST_SUITE_P(
         Later("Registry", "schema_registry: {url: http://r}", "schema_registry"),
         Later("Schemas", "schemas: {directory: /x}", "schemas"),
         Later("Routes", "routes: {}", "routes"), Later("Encoding", "encoding: openedx", "encoding"),
-        Later("AdminApi", "admin_api: unix:/tmp/a.sock", "admin_api"),
         Later("AdminPages", "admin_pages: true", "admin_pages"),
         Later("PerPartition", "metrics: {per_partition: true}", "metrics.per_partition"),
         Later("Truncated", "subscribe: {on_truncated: halt}", "subscribe.on_truncated")),

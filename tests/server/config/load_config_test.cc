@@ -139,6 +139,17 @@ TEST(SourcesTest, FlagsWinOverTheFileAndOriginsSaySo) {
   EXPECT_EQ(loaded.origins.at("log.format"), "default");
 }
 
+TEST(SourcesTest, TheAdminApiIsOffUnlessASocketOrALoopbackAddressIsGiven) {
+  const ConfigFiles files;
+  const auto read = [&](const std::string& line) {
+    return files.Read("broker: {kind: embedded}\n" + line).loaded->config.admin_api;
+  };
+
+  EXPECT_EQ(read(""), std::nullopt);
+  EXPECT_EQ(read("admin_api: unix:/tmp/sidebus-admin.sock")->path, "/tmp/sidebus-admin.sock");
+  EXPECT_EQ(read("admin_api: 127.0.0.1:7423")->port, 7423);
+}
+
 TEST(SourcesTest, OriginsNameFileAndLine) {
   const ConfigFiles files;
 
@@ -153,7 +164,7 @@ TEST(SourcesTest, OriginsNameFileAndLine) {
 
 TEST(SourcesTest, FlagsAreCheckedLikeTheFile) {
   const auto problems = ReadWithFlags({.listen = {"0.0.0.0:1"},
-                                       .admin_api = "unix:/tmp/a",
+                                       .admin_api = "0.0.0.0:1",
                                        .broker = "embedded",
                                        .bootstrap_servers = "a",
                                        .schema_registry_url = "http://r",

@@ -15,7 +15,7 @@ class StreamLifeTest : public SubscribeTest {
   // How many held deliveries the drain left; nullopt while it goes on.
   std::shared_ptr<std::optional<std::size_t>> DrainAll(Duration grace = seconds(5)) {
     auto left = std::make_shared<std::optional<std::size_t>>();
-    live_->Drain(grace, "test", [left](std::size_t n) {
+    live_->Drain(grace, "test", DrainFor::kUntilResumed, [left](std::size_t n) {
       EXPECT_FALSE(left->has_value()) << "said once";
       *left = n;
     });

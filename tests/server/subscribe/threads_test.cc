@@ -187,7 +187,7 @@ TEST_F(SubscribeThreadsTest, DrainsWhileApplicationsGoOn) {
   CondVar changed;
   std::optional<std::size_t> left;
 
-  live_->Drain(seconds(20), "test", [&](std::size_t n) {
+  live_->Drain(seconds(20), "test", DrainFor::kGood, [&](std::size_t n) {
     MutexLock lock(mu);
     left = n;
     changed.NotifyAll();

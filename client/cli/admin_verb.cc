@@ -1,0 +1,42 @@
+#include "client/cli/admin_verb.h"
+
+#include <cstdlib>
+
+#include "CLI/Config.hpp"
+#include "CLI/Formatter.hpp"
+#include "client/cli/endpoint.h"
+
+namespace sidebus::cli {
+
+void AddAdminFlags(CLI::App& verb, AdminFlags& flags) {
+  verb.add_option("--output", flags.output, "text or json")->check(CLI::IsMember({"text", "json"}));
+  verb.add_option("--admin-endpoint", flags.endpoint,
+                  "The gateway's admin API, unix:/path or host:port (default: "
+                  "$SIDEBUS_ADMIN_ENDPOINT, else unix:/run/sidebus/admin.sock)");
+}
+
+std::string DescribeAdminError(const grpc::Status& status, const std::string& endpoint) {
+  if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
+    return fmt::format(
+        "{} ({}): is it the application's API? The admin API is where `admin_api` "
+        "of the configuration says",
+        Describe(status), endpoint);
+  }
+  return Describe(
+      status,
+      fmt::format("no admin API answers at {}: set `admin_api` in the gateway's configuration (or "
+                  "`sidebus serve --admin-api`), or say where it is with --admin-endpoint or "
+                  "SIDEBUS_ADMIN_ENDPOINT",
+                  endpoint));
+}
+
+std::unique_ptr<sidebus::v1::EventBusAdmin::Stub> AdminCall::Connect() {
+  endpoint_ =
+      ChooseEndpoint(flags_.endpoint, std::getenv("SIDEBUS_ADMIN_ENDPOINT"), kDefaultAdminEndpoint);
+  const auto channel = ConnectTo(endpoint_);
+  if (channel.ok()) return sidebus::v1::EventBusAdmin::NewStub(*channel);
+  PrintError(verb_, std::string(channel.status().message()));
+  return nullptr;
+}
+
+}  // namespace sidebus::cli

@@ -1,0 +1,94 @@
+#include "server/operate/operator.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "fmt/format.h"
+#include "server/base/error.h"
+#include "server/base/log.h"
+#include "server/operate/explain_job.h"
+#include "server/operate/seek_job.h"
+#include "server/subscribe/subscription.h"
+
+namespace sidebus {
+
+std::vector<std::string> KnownTopics(const OperateWorld& world, const std::string& group) {
+  std::vector<std::string> topics;
+  for (const EventTypeRoutes& type : world.router->event_types()) {
+    for (const Route& route : type.routes) topics.push_back(route.full_topic);
+  }
+  for (const auto& subscription : world.subscriptions.OfGroup(group)) {
+    for (const std::string& topic : subscription->Summarize().topics) {
+      topics.push_back(world.router->FullTopicOf(topic));
+    }
+  }
+  std::sort(topics.begin(), topics.end());
+  topics.erase(std::unique(topics.begin(), topics.end()), topics.end());
+  return topics;
+}
+
+Operator::Operator(OperateWorld world) : world_(std::move(world)) {}
+
+Operator::~Operator() { gate_->Shut(); }
+
+std::vector<GroupState> Operator::ListGroups() {
+  // A group may have a subscription that closes and one that waits for it.
+  std::map<std::string, GroupState> groups;
+  for (const auto& subscription : world_.subscriptions.All()) {
+    if (subscription->group().empty()) continue;
+    GroupState state = subscription->Summarize();
+    GroupState& sum = groups[state.group];
+    sum.group = state.group;
+    sum.topics.insert(sum.topics.end(), state.topics.begin(), state.topics.end());
+    sum.streams += state.streams;
+    sum.lag_events += state.lag_events;
+    sum.held_back += state.held_back;
+    sum.oldest_unsettled = std::max(sum.oldest_unsettled, state.oldest_unsettled);
+  }
+  std::vector<GroupState> list;
+  for (auto& [name, sum] : groups) {
+    std::sort(sum.topics.begin(), sum.topics.end());
+    sum.topics.erase(std::unique(sum.topics.begin(), sum.topics.end()), sum.topics.end());
+    list.push_back(std::move(sum));
+  }
+  return list;
+}
+
+void Operator::ExplainGroup(const std::string& group, Done<std::vector<PartitionState>> done) {
+  ExplainJob::Start(world_, gate_, group, std::move(done));
+}
+
+absl::Status Operator::SettleHead(const SettleHeadOrder& order) {
+  const auto subscriptions = world_.subscriptions.OfGroup(order.group);
+  if (subscriptions.empty()) {
+    return MakeError(Reason::kGroupUnknown,
+                     fmt::format("settle a head: this gateway does not have group \"{}\"; "
+                                 "`sidebus groups` lists those that it has",
+                                 order.group));
+  }
+  // The first one has the consumer; those behind it wait for its end.
+  return subscriptions.front()->SettleHead(order.head, order.action, order.reason);
+}
+
+void Operator::Seek(SeekOrder order, Done<SeekResult> done) {
+  SeekJob::Start(world_, gate_, std::move(order), std::move(done));
+}
+
+void Operator::Drain(std::optional<Duration> grace, std::string reason,
+                     absl::AnyInvocable<void(std::size_t)> done) {
+  Log(LogLevel::kInfo, "an operator drains the gateway: no new deliveries, held ones may settle",
+      {{"held", world_.subscriptions.held()},
+       {"streams", world_.subscriptions.streams()},
+       {"reason", reason}});
+  world_.subscriptions.Drain(grace.value_or(world_.drain_grace), std::move(reason),
+                             DrainFor::kUntilResumed, std::move(done));
+}
+
+absl::Status Operator::Resume() {
+  const absl::Status resumed = world_.subscriptions.Resume();
+  if (resumed.ok()) Log(LogLevel::kInfo, "an operator lets the gateway deliver again");
+  return resumed;
+}
+
+}  // namespace sidebus

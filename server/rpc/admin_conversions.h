@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "server/operate/operations.h"
+#include "sidebus/v1/admin.pb.h"
+
+namespace sidebus {
+
+// START_INVALID, with the field in the metadata.
+absl::Status FieldError(std::string_view field, std::string_view what);
+
+// START_INVALID for what proto cannot rule out: no target or a false one, times out of range, another
+// action than reject and skip.
+absl::StatusOr<SeekOrder> SeekFromProto(sidebus::v1::SeekRequest&& proto);
+absl::StatusOr<SettleHeadOrder> SettleHeadFromProto(sidebus::v1::SettleHeadRequest&& proto);
+
+sidebus::v1::SeekResponse SeekToProto(const SeekResult& result);
+sidebus::v1::GroupState GroupToProto(const GroupState& group);
+sidebus::v1::PartitionState PartitionToProto(const PartitionState& state);
+
+}  // namespace sidebus

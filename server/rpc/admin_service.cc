@@ -1,0 +1,111 @@
+#include "server/rpc/admin_service.h"
+
+#include <fmt/format.h>
+
+#include <string>
+#include <utility>
+
+#include "server/base/error.h"
+#include "server/rpc/admin_conversions.h"
+#include "server/rpc/late_answer.h"
+#include "server/rpc/rpc_status.h"
+#include "server/rpc/service_names.h"
+
+namespace sidebus {
+
+namespace v1 = ::sidebus::v1;
+
+template <typename Request, typename Response>
+void AdminService::AddUnary(MethodTable& methods, UnaryReader& reader, const char* method,
+                            void (AdminService::*serve)(Request, Respond<Response>)) {
+  methods.AddRead(service_name::kEventBusAdmin, method, RpcType::kUnary, reader,
+                  [this, serve](CallRef call, grpc::ByteBuffer message) {
+                    Request request;
+                    if (!ParseMessage(message, request)) {
+                      return ServerCall::Finish(
+                          std::move(call),
+                          MakeError(Reason::kStartInvalid,
+                                    fmt::format("the message is no {}", request.GetTypeName())));
+                    }
+                    const auto answer = LateAnswer::Make(std::move(call));
+                    (this->*serve)(std::move(request), [answer](absl::StatusOr<Response> response) {
+                      response.ok() ? answer->FinishWith(*response)
+                                    : answer->Finish(response.status());
+                    });
+                  });
+}
+
+void AdminService::AddTo(MethodTable& methods, UnaryReader& reader) {
+  AddUnary(methods, reader, "ListGroups", &AdminService::ListGroups);
+  AddUnary(methods, reader, "ExplainGroup", &AdminService::ExplainGroup);
+  AddUnary(methods, reader, "SettleHead", &AdminService::SettleHead);
+  AddUnary(methods, reader, "Seek", &AdminService::Seek);
+  AddUnary(methods, reader, "Drain", &AdminService::Drain);
+  AddUnary(methods, reader, "Resume", &AdminService::Resume);
+}
+
+void AdminService::ListGroups(v1::ListGroupsRequest, Respond<v1::ListGroupsResponse> respond) {
+  v1::ListGroupsResponse response;
+  for (const GroupState& group : operations_.ListGroups()) {
+    *response.add_items() = GroupToProto(group);
+  }
+  respond(std::move(response));
+}
+
+void AdminService::ExplainGroup(v1::ExplainGroupRequest request,
+                                Respond<v1::ExplainGroupResponse> respond) {
+  if (request.group().empty()) return respond(FieldError("group", "which one? It is empty"));
+  operations_.ExplainGroup(request.group(),
+                           [respond = std::move(respond)](
+                               const absl::StatusOr<std::vector<PartitionState>>& states) mutable {
+                             if (!states.ok()) return respond(states.status());
+                             v1::ExplainGroupResponse response;
+                             for (const PartitionState& state : *states) {
+                               *response.add_partitions() = PartitionToProto(state);
+                             }
+                             respond(std::move(response));
+                           });
+}
+
+void AdminService::SettleHead(v1::SettleHeadRequest request,
+                              Respond<v1::SettleHeadResponse> respond) {
+  const auto order = SettleHeadFromProto(std::move(request));
+  if (!order.ok()) return respond(order.status());
+  const absl::Status settled = operations_.SettleHead(*order);
+  if (!settled.ok()) return respond(settled);
+  respond(v1::SettleHeadResponse());
+}
+
+void AdminService::Seek(v1::SeekRequest request, Respond<v1::SeekResponse> respond) {
+  auto order = SeekFromProto(std::move(request));
+  if (!order.ok()) return respond(order.status());
+  operations_.Seek(*std::move(order), [respond = std::move(respond)](
+                                          const absl::StatusOr<SeekResult>& result) mutable {
+    if (!result.ok()) return respond(result.status());
+    respond(SeekToProto(*result));
+  });
+}
+
+void AdminService::Drain(v1::DrainRequest request, Respond<v1::DrainResponse> respond) {
+  std::optional<Duration> grace;
+  if (request.has_grace()) {
+    grace = DurationFromProto(request.grace());
+    if (!grace.has_value() || *grace < Duration::zero()) {
+      return respond(FieldError("grace", "not a valid duration, or negative"));
+    }
+  }
+  operations_.Drain(grace, std::move(*request.mutable_reason()),
+                    [respond = std::move(respond)](std::size_t unsettled) mutable {
+                      v1::DrainResponse response;
+                      response.set_unsettled(unsettled);
+                      respond(std::move(response));
+                    });
+}
+
+void AdminService::Resume(v1::ResumeRequest, Respond<v1::ResumeResponse> respond) {
+  const absl::Status resumed = operations_.Resume();
+  if (!resumed.ok()) return respond(resumed);
+  respond(v1::ResumeResponse());
+}
+
+}  // namespace sidebus

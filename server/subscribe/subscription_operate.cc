@@ -1,0 +1,59 @@
+// The part of Subscription that faces operators.
+
+#include <algorithm>
+
+#include "server/subscribe/subscription.h"
+
+namespace sidebus {
+
+GroupState Subscription::Summarize() {
+  MutexLock lock(mu_);
+  GroupState state;
+  state.group = first_.group;
+  for (const std::string& full : book_.topics().Wanted(world_.clock.Now())) {
+    state.topics.push_back(*book_.topics().Find(full).topic);
+  }
+  state.streams = streams_.size();
+  state.oldest_unsettled = book_.OldestUnsettled(world_.clock.Now());
+  state.held_back = book_.held_back();
+  if (consumer_ == nullptr) return state;
+  for (const auto& [topic, stats] : consumer_->stats().topics) {
+    state.lag_events += stats.lag_events;
+  }
+  return state;
+}
+
+std::vector<PartitionState> Subscription::Explain() {
+  MutexLock lock(mu_);
+  std::vector<PartitionState> states = book_.Explain(world_.clock.Now());
+  const std::vector<AssignmentState> assigned =
+      consumer_ == nullptr ? std::vector<AssignmentState>() : consumer_->assignments();
+  for (PartitionState& state : states) {
+    state.owner = first_.member.empty() ? "this gateway" : first_.member;
+    const auto same = std::find_if(assigned.begin(), assigned.end(), [&](const auto& one) {
+      return one.partition == state.partition &&
+             *book_.topics().Find(one.topic).topic == state.topic;
+    });
+    if (same == assigned.end()) continue;
+    state.committed = same->committed;
+    state.end = same->end;
+    state.settled_above = same->settled_above;
+  }
+  return states;
+}
+
+absl::Status Subscription::SettleHead(const Position& head, Nack::Action action,
+                                      std::string_view reason) {
+  Effects effects;
+  absl::Status status;
+  {
+    MutexLock lock(mu_);
+    status = book_.SettleHead(head, action, reason, world_.clock.Now());
+    book_.Dispatch();
+    effects = Collect(Caller::kSubscriber);
+  }
+  Run(std::move(effects));
+  return status;
+}
+
+}  // namespace sidebus
