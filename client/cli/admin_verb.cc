@@ -39,4 +39,9 @@ std::unique_ptr<sidebus::v1::EventBusAdmin::Stub> AdminCall::Connect() {
   return nullptr;
 }
 
+int AdminCall::Failed(const grpc::Status& status) const {
+  PrintError(verb_, DescribeAdminError(status, endpoint_));
+  return kAdminCallFailed;
+}
+
 }  // namespace sidebus::cli

@@ -47,10 +47,7 @@ class AdminCall {
     if (patience_) context.set_deadline(std::chrono::system_clock::now() + *patience_);
     Response response;
     const grpc::Status status = (stub.get()->*method)(&context, request, &response);
-    if (!status.ok()) {
-      PrintError(verb_, DescribeAdminError(status, endpoint_));
-      return kAdminCallFailed;
-    }
+    if (!status.ok()) return Failed(status);
     if (flags_.output == "json") {
       fmt::print("{}\n", ToJson(response));
     } else {
@@ -59,10 +56,12 @@ class AdminCall {
     return 0;
   }
 
- private:
-  // Null: the endpoint is malformed, and that was printed.
+  // For what is not one answer. Null: the endpoint is malformed, and that was printed.
   std::unique_ptr<sidebus::v1::EventBusAdmin::Stub> Connect();
+  // Prints why it was not done. The exit code.
+  int Failed(const grpc::Status& status) const;
 
+ private:
   const std::string verb_;
   const AdminFlags& flags_;
   const std::optional<std::chrono::milliseconds> patience_;

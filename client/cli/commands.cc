@@ -11,6 +11,8 @@ void AddClientCommands(CLI::App& app, int& exit_code) {
   cli::AddGroupsCommand(app, exit_code);
   cli::AddExplainCommand(app, exit_code);
   cli::AddSeekCommand(app, exit_code);
+  cli::AddDeadLettersCommand(app, exit_code);
+  cli::AddRedriveCommand(app, exit_code);
   cli::AddSettleHeadCommand(app, exit_code);
   cli::AddDrainCommand(app, exit_code);
   cli::AddResumeCommand(app, exit_code);

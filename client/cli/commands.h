@@ -5,7 +5,7 @@
 namespace sidebus {
 
 // Adds the verbs that talk to a gateway: publish, subscribe, describe, health, bench, and those of
-// operators: groups, explain, seek, settle-head, drain, resume. The verb that was chosen runs while `app` parses and leaves its exit code in `exit_code`, which must live until
+// operators: groups, explain, seek, settle-head, dead-letters, redrive, drain, resume. The verb that was chosen runs while `app` parses and leaves its exit code in `exit_code`, which must live until
 // then.
 void AddClientCommands(CLI::App& app, int& exit_code);
 
@@ -21,6 +21,8 @@ void AddHealthCommand(CLI::App& app, int& exit_code);
 void AddBenchCommand(CLI::App& app, int& exit_code);
 void AddGroupsCommand(CLI::App& app, int& exit_code);
 void AddExplainCommand(CLI::App& app, int& exit_code);
+void AddDeadLettersCommand(CLI::App& app, int& exit_code);
+void AddRedriveCommand(CLI::App& app, int& exit_code);
 void AddSeekCommand(CLI::App& app, int& exit_code);
 void AddSettleHeadCommand(CLI::App& app, int& exit_code);
 void AddDrainCommand(CLI::App& app, int& exit_code);

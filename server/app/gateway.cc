@@ -144,6 +144,9 @@ absl::Status Gateway::StartAdminApi() {
   operator_ = std::make_unique<Operator>(OperateWorld{
       .subscriptions = *subscriptions_,
       .groups = *groups_,
+      .broker = *broker_,
+      .producer = *producer_,
+      .budget = dead_letter_budget_,
       .router = router_,
       .clock = Clock::Real(),
       .timers = timers_,

@@ -126,6 +126,7 @@ struct AssignmentState {
   std::string topic;  // with prefix
   std::int32_t partition = -1;
   std::int64_t committed = -1;      // -1: nothing, or broadcast
+  std::int64_t next = -1;           // where it is read on
   std::int64_t end = -1;            // one past the last record, as last heard; -1: not known
   std::uint64_t settled_above = 0;  // offsets settled above the ack floor
 };

@@ -6,6 +6,7 @@
 
 #include "fmt/format.h"
 #include "server/codec/rfc3339.h"
+#include "server/codec/text.h"
 
 namespace sidebus {
 namespace {
@@ -72,17 +73,18 @@ std::optional<DeadLetterNote> ReadDeadLetterNote(const RawHeaders& headers) {
     if (!full_name.starts_with(kDeadHeaderPrefix)) continue;
     const std::string_view name = full_name.substr(kDeadHeaderPrefix.size());
     const std::string_view value = bytes.value_or("");
+    const auto text = [&] { return IsUtf8(value) ? std::string(value) : ToUtf8(value); };
     if (name == kReason) {
       any = true;
-      note.reason = value;
+      note.reason = text();
     } else if (name == kDetail) {
-      note.detail = value;
+      note.detail = text();
     } else if (name == kGroup) {
-      note.group = value;
+      note.group = text();
     } else if (name == kAttempts) {
       ReadNumber(value, note.attempts);
     } else if (name == kTopic) {
-      note.origin.topic = value;
+      note.origin.topic = text();
     } else if (name == kPartition) {
       ReadNumber(value, note.origin.partition);
     } else if (name == kOffset) {

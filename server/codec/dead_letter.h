@@ -34,7 +34,7 @@ inline constexpr std::string_view kRedriveGroupHeader = "sidebus-redrive-group";
 
 inline constexpr std::size_t kMaxDeadDetail = 1024;
 
-// What the headers say. As read from a record of somebody else, anything may be empty or -1.
+// What the headers say, in UTF-8. As read from a record of somebody else, anything may be empty or -1.
 struct DeadLetterNote {
   std::string reason;
   std::string detail;  // for people; not written when `truncated`, longest 1 KiB

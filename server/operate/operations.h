@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "server/base/clock.h"
 #include "server/broker/consumer.h"
+#include "server/codec/dead_letter.h"
 #include "server/event/event.h"
 #include "server/subscribe/group_state.h"
 #include "server/subscribe/subscriber.h"
@@ -37,6 +39,36 @@ struct SettleHeadOrder {
   std::string reason;
 };
 
+// Publish dead letters again. Topics are without prefix.
+struct RedriveOrder {
+  std::string dead_letter_topic;
+  std::vector<std::string> event_types;  // empty: all
+  std::uint32_t max_per_second = 0;      // 0: as fast as the broker takes them
+  bool dry_run = false;
+  std::uint64_t limit = 0;  // 0: all
+};
+
+// Totals so far.
+struct RedriveProgress {
+  std::uint64_t scanned = 0;
+  std::uint64_t redriven = 0;
+  std::uint64_t skipped = 0;  // passed over, and left for another time
+  bool done = false;
+};
+
+// Show what is in a dead-letter topic. Topics are without prefix.
+struct ListLettersOrder {
+  std::string dead_letter_topic;
+  std::vector<std::string> event_types;  // empty: all
+  std::uint32_t limit = 0;               // 0: 100; at most 1,000
+};
+
+struct ListedLetter {
+  Event event;  // of what is no event, key and data alone
+  Position position;
+  DeadLetterNote note;  // origin without prefix, where it has ours
+};
+
 // What operators ask of the gateway: what EventBusAdmin serves.
 //
 // Thread safety: all methods may be called from any thread. None blocks, and none calls `done` from
@@ -64,6 +96,17 @@ class Operations {
   // START_INVALID, GROUP_UNKNOWN, GROUP_ACTIVE, TOPIC_MISSING, OFFSET_OUT_OF_RANGE, NOT_SUPPORTED,
   // BROKER_DOWN, BROKER_DENIED.
   virtual void Seek(SeekOrder order, Done<SeekResult> done) = 0;
+
+  // Calls `on_progress` after each batch, one call at a time, the last with `done` or an error. The
+  // result ends it: what was published by then is committed, and nothing is told any more.
+  // START_INVALID, TOPIC_MISSING, GROUP_ACTIVE (another redrive of the topic), MEMORY_BUDGET,
+  // NOT_SUPPORTED, BROKER_DOWN, BROKER_DENIED.
+  using OnRedriveProgress = Done<RedriveProgress>;
+  virtual absl::AnyInvocable<void()> Redrive(RedriveOrder order, OnRedriveProgress on_progress) = 0;
+
+  // The oldest first; as many as fit into 2 MiB. START_INVALID, TOPIC_MISSING, BROKER_DOWN,
+  // BROKER_DENIED.
+  virtual void ListDeadLetters(ListLettersOrder order, Done<std::vector<ListedLetter>> done) = 0;
 
   // LiveSubscriptions::Drain(), until Resume(). Without a grace: the configured one. `done` gets the
   // number of deliveries that were never settled.

@@ -8,6 +8,8 @@
 #include "server/base/error.h"
 #include "server/base/log.h"
 #include "server/operate/explain_job.h"
+#include "server/operate/list_letters_job.h"
+#include "server/operate/redrive_job.h"
 #include "server/operate/seek_job.h"
 #include "server/subscribe/subscription.h"
 
@@ -30,7 +32,23 @@ std::vector<std::string> KnownTopics(const OperateWorld& world, const std::strin
 
 Operator::Operator(OperateWorld world) : world_(std::move(world)) {}
 
-Operator::~Operator() { gate_->Shut(); }
+Operator::~Operator() {
+  gate_->Shut();
+  std::vector<std::weak_ptr<ReadingJob>> reading;
+  {
+    MutexLock lock(mu_);
+    reading.swap(reading_);
+  }
+  for (const auto& weak : reading) {
+    if (const auto job = weak.lock()) job->Abort();
+  }
+}
+
+void Operator::Remember(const std::shared_ptr<ReadingJob>& job) {
+  MutexLock lock(mu_);
+  std::erase_if(reading_, [](const auto& weak) { return weak.expired(); });
+  reading_.push_back(job);
+}
 
 std::vector<GroupState> Operator::ListGroups() {
   // A group may have a subscription that closes and one that waits for it.
@@ -73,6 +91,16 @@ absl::Status Operator::SettleHead(const SettleHeadOrder& order) {
 
 void Operator::Seek(SeekOrder order, Done<SeekResult> done) {
   SeekJob::Start(world_, gate_, std::move(order), std::move(done));
+}
+
+absl::AnyInvocable<void()> Operator::Redrive(RedriveOrder order, OnRedriveProgress on_progress) {
+  auto job = RedriveJob::Start(world_, gate_, std::move(order), std::move(on_progress));
+  Remember(job);
+  return [job = std::move(job)] { job->Stop(); };
+}
+
+void Operator::ListDeadLetters(ListLettersOrder order, Done<std::vector<ListedLetter>> done) {
+  Remember(ListLettersJob::Start(world_, gate_, std::move(order), std::move(done)));
 }
 
 void Operator::Drain(std::optional<Duration> grace, std::string reason,

@@ -96,6 +96,48 @@ absl::StatusOr<SettleHeadOrder> SettleHeadFromProto(v1::SettleHeadRequest&& prot
   }
 }
 
+RedriveOrder RedriveFromProto(v1::RedriveRequest&& proto) {
+  RedriveOrder order;
+  order.dead_letter_topic = std::move(*proto.mutable_dead_letter_topic());
+  order.event_types.assign(proto.event_types().begin(), proto.event_types().end());
+  order.max_per_second = proto.max_per_second();
+  order.dry_run = proto.dry_run();
+  order.limit = proto.limit();
+  return order;
+}
+
+ListLettersOrder ListLettersFromProto(v1::ListDeadLettersRequest&& proto) {
+  ListLettersOrder order;
+  order.dead_letter_topic = std::move(*proto.mutable_dead_letter_topic());
+  order.event_types.assign(proto.event_types().begin(), proto.event_types().end());
+  order.limit = proto.limit();
+  return order;
+}
+
+v1::RedriveResponse RedriveToProto(const RedriveProgress& progress) {
+  v1::RedriveResponse proto;
+  proto.set_scanned(progress.scanned);
+  proto.set_redriven(progress.redriven);
+  proto.set_skipped(progress.skipped);
+  proto.set_done(progress.done);
+  return proto;
+}
+
+v1::DeadLetter LetterToProto(const ListedLetter& letter) {
+  v1::DeadLetter proto;
+  EventToProto(letter.event, *proto.mutable_event());
+  PositionToProto(letter.position, *proto.mutable_position());
+  PositionToProto(letter.note.origin, *proto.mutable_origin());
+  proto.set_group(letter.note.group);
+  proto.set_reason(letter.note.reason);
+  proto.set_detail(letter.note.detail);
+  proto.set_attempts(letter.note.attempts);
+  const EventTime time = letter.note.time;
+  proto.mutable_time()->set_seconds(time.seconds);
+  proto.mutable_time()->set_nanos(time.nanos);
+  return proto;
+}
+
 v1::SeekResponse SeekToProto(const SeekResult& result) {
   v1::SeekResponse proto;
   for (const Position& one : result.from) PositionToProto(one, *proto.add_from());

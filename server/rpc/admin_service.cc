@@ -40,6 +40,11 @@ void AdminService::AddTo(MethodTable& methods, UnaryReader& reader) {
   AddUnary(methods, reader, "ExplainGroup", &AdminService::ExplainGroup);
   AddUnary(methods, reader, "SettleHead", &AdminService::SettleHead);
   AddUnary(methods, reader, "Seek", &AdminService::Seek);
+  AddUnary(methods, reader, "ListDeadLetters", &AdminService::ListDeadLetters);
+  methods.AddRead(service_name::kEventBusAdmin, "Redrive", RpcType::kServerStream, reader,
+                  [this](CallRef call, grpc::ByteBuffer message) {
+                    redrive_.Serve(std::move(call), std::move(message));
+                  });
   AddUnary(methods, reader, "Drain", &AdminService::Drain);
   AddUnary(methods, reader, "Resume", &AdminService::Resume);
 }
@@ -84,6 +89,19 @@ void AdminService::Seek(v1::SeekRequest request, Respond<v1::SeekResponse> respo
     if (!result.ok()) return respond(result.status());
     respond(SeekToProto(*result));
   });
+}
+
+void AdminService::ListDeadLetters(v1::ListDeadLettersRequest request,
+                                   Respond<v1::ListDeadLettersResponse> respond) {
+  operations_.ListDeadLetters(
+      ListLettersFromProto(std::move(request)),
+      [respond =
+           std::move(respond)](const absl::StatusOr<std::vector<ListedLetter>>& letters) mutable {
+        if (!letters.ok()) return respond(letters.status());
+        v1::ListDeadLettersResponse response;
+        for (const ListedLetter& letter : *letters) *response.add_items() = LetterToProto(letter);
+        respond(std::move(response));
+      });
 }
 
 void AdminService::Drain(v1::DrainRequest request, Respond<v1::DrainResponse> respond) {

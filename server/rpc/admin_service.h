@@ -2,6 +2,7 @@
 
 #include "server/operate/operations.h"
 #include "server/rpc/call_server.h"
+#include "server/rpc/redrive_service.h"
 #include "server/rpc/unary_reader.h"
 #include "sidebus/v1/admin.pb.h"
 
@@ -34,11 +35,14 @@ class AdminService {
                     Respond<sidebus::v1::ExplainGroupResponse> respond);
   void SettleHead(sidebus::v1::SettleHeadRequest request,
                   Respond<sidebus::v1::SettleHeadResponse> respond);
+  void ListDeadLetters(sidebus::v1::ListDeadLettersRequest request,
+                       Respond<sidebus::v1::ListDeadLettersResponse> respond);
   void Seek(sidebus::v1::SeekRequest request, Respond<sidebus::v1::SeekResponse> respond);
   void Drain(sidebus::v1::DrainRequest request, Respond<sidebus::v1::DrainResponse> respond);
   void Resume(sidebus::v1::ResumeRequest request, Respond<sidebus::v1::ResumeResponse> respond);
 
   Operations& operations_;
+  RedriveService redrive_{operations_};
 };
 
 }  // namespace sidebus

@@ -53,6 +53,28 @@ std::vector<Event> EventsFromProto(google::protobuf::RepeatedPtrField<sidebus::v
   return events;
 }
 
+void EventToProto(const Event& event, sidebus::v1::Event& proto) {
+  proto.set_id(event.id);
+  proto.set_type(event.type);
+  proto.set_source(event.source);
+  proto.set_subject(event.subject);
+  if (event.time.has_value()) {
+    proto.mutable_time()->set_seconds(event.time->seconds);
+    proto.mutable_time()->set_nanos(event.time->nanos);
+  }
+  if (event.key.has_value()) proto.set_key(*event.key);
+  proto.set_content_type(event.content_type);
+  if (event.data.has_value()) proto.set_data(*event.data);
+  proto.set_data_schema(event.data_schema);
+  proto.mutable_extensions()->insert(event.extensions.begin(), event.extensions.end());
+  for (const Header& header : event.headers) {
+    auto& added = *proto.add_headers();
+    added.set_name(header.name);
+    if (header.value.has_value()) added.set_value(*header.value);
+  }
+  proto.set_schema(event.schema);
+}
+
 void PositionToProto(const Position& position, sidebus::v1::Position& proto) {
   proto.set_topic(position.topic);
   proto.set_partition(position.partition);

@@ -28,6 +28,9 @@ void AddTraceContext(const TraceContext& trace, Event& event);
 std::vector<Event> EventsFromProto(google::protobuf::RepeatedPtrField<sidebus::v1::Event>& protos,
                                    const TraceContext& trace);
 
+// An event that was consumed.
+void EventToProto(const Event& event, sidebus::v1::Event& proto);
+
 void PositionToProto(const Position& position, sidebus::v1::Position& proto);
 
 sidebus::v1::PublishResponse PublishResponseOf(std::vector<PublishResult> results);

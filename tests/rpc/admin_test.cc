@@ -34,6 +34,16 @@ class FakeOperations final : public Operations {
     seeks.push_back(std::move(order));
     done(SeekResult{{{"orders", 0, -1}}, {{"orders", 0, 7}}});
   }
+  absl::AnyInvocable<void()> Redrive(RedriveOrder order, OnRedriveProgress on_progress) override {
+    MutexLock lock(mu_);
+    redrives.push_back(std::move(order));
+    on_progress_ = std::move(on_progress);
+    return [this] { ++stopped_redrives; };
+  }
+  void ListDeadLetters(ListLettersOrder order, Done<std::vector<ListedLetter>> done) override {
+    lists.push_back(std::move(order));
+    done(letters);
+  }
   void Drain(std::optional<Duration> grace, std::string reason,
              absl::AnyInvocable<void(std::size_t)> done) override {
     drain_grace = grace;
@@ -56,6 +66,22 @@ class FakeOperations final : public Operations {
     done(unsettled);
   }
 
+  // Waits for the order.
+  void TellProgress(absl::StatusOr<RedriveProgress> progress) {
+    OnRedriveProgress on_progress;
+    while (on_progress == nullptr) {
+      MutexLock lock(mu_);
+      on_progress = std::move(on_progress_);
+    }
+    on_progress(std::move(progress));
+    MutexLock lock(mu_);
+    on_progress_ = std::move(on_progress);
+  }
+
+  std::vector<RedriveOrder> redrives;
+  std::atomic<int> stopped_redrives{0};
+  std::vector<ListLettersOrder> lists;
+  std::vector<ListedLetter> letters;
   std::vector<GroupState> groups;
   std::vector<PartitionState> partitions;
   std::vector<SettleHeadOrder> heads;
@@ -67,6 +93,7 @@ class FakeOperations final : public Operations {
  private:
   Mutex mu_;
   absl::AnyInvocable<void(std::size_t)> drained_ ABSL_GUARDED_BY(mu_);
+  OnRedriveProgress on_progress_ ABSL_GUARDED_BY(mu_);
 };
 
 class AdminTest : public RpcFixture {

@@ -117,6 +117,7 @@ std::vector<AssignmentState> Assignments::states() const {
     states.push_back({.topic = entry.topic,
                       .partition = entry.partition,
                       .committed = entry.committed,
+                      .next = entry.tracker.next(),
                       .settled_above = CountOffsets(entry.tracker.sparse_acks())});
   }
   return states;

@@ -97,6 +97,7 @@ std::vector<AssignmentState> MemoryConsumer::assignments() const {
     states.push_back({.topic = assigned.topic,
                       .partition = assigned.partition,
                       .committed = stands ? committed->second.offset : -1,
+                      .next = assigned.next,
                       .end = static_cast<std::int64_t>(log.size()),
                       .settled_above = CountOffsets(assigned.tracker.sparse_acks())});
   }

@@ -86,6 +86,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadUsage{"groups --output xml", 2, "--output"},
         BadUsage{"groups --admin-endpoint nowhere", 2, "no port"},
         BadUsage{"explain", 2, "group is required"}, BadUsage{"seek g", 2, "--to is required"},
+        BadUsage{"redrive", 2, "topic is required"}, BadUsage{"redrive t --rate x", 2, "--rate"},
+        BadUsage{"dead-letters t --limit 0", 2, "--limit"},
         BadUsage{"seek --to earliest", 2, "group is required"},
         BadUsage{"seek g --to yesterday", 2, "write earliest, latest, a time"},
         BadUsage{"seek g --to orders/0", 2, "positions like orders/0=42"},
@@ -100,7 +102,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST(HelpTest, OfEveryVerbHasAnExample) {
   for (const std::string verb :
        {"publish", "subscribe", "describe", "health", "bench publish", "bench subscribe", "groups",
-        "explain", "seek", "settle-head", "drain", "resume"}) {
+        "explain", "seek", "settle-head", "dead-letters", "redrive", "drain", "resume"}) {
     const Invocation run(verb + " --help");
 
     EXPECT_EQ(run.code, 0) << verb;

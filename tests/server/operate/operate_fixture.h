@@ -11,7 +11,7 @@
 namespace sidebus {
 
 // An operator of the gateway whose subscriptions are those of SubscribeTest.
-class OperateTest : public SubscribeTest {
+class OperateTest : public SubscribeTest, private ProducerListener {
  protected:
   OperateTest() {
     groups_ = *broker_.MakeGroupAdmin();
@@ -22,6 +22,9 @@ class OperateTest : public SubscribeTest {
     operator_ = std::make_unique<Operator>(OperateWorld{
         .subscriptions = *live_,
         .groups = *groups_,
+        .broker = broker_,
+        .producer = *producer_,
+        .budget = dead_budget_,
         .router = router_,
         .clock = time_,
         .timers = time_,
@@ -92,6 +95,10 @@ class OperateTest : public SubscribeTest {
     return result.ok() ? Reason::kBug : ReasonOf(result.status());
   }
 
+  void OnReadinessChanged() override {}
+
+  MemoryBudget dead_budget_{1 << 20};
+  std::unique_ptr<Producer> producer_ = *broker_.MakeProducer(*this);
   std::unique_ptr<GroupAdmin> groups_;
   std::unique_ptr<Operator> operator_;
 };
