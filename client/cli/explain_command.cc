@@ -70,8 +70,12 @@ std::vector<std::string> RowOf(const v1::PartitionState& state) {
           mine(state.settled_out_of_order())};
 }
 
-// One line per head that does not move by itself, and what can be done.
+// One line per head that does not move by itself, or partition that nobody gets, and what can be done.
 void PrintTrouble(const std::string& group, const v1::PartitionState& state) {
+  if (!state.has_head() && !state.last_error().empty()) {
+    fmt::print("{} has no owner: {}\n", PartitionText(state.topic(), state.partition()),
+               Printable(state.last_error()));
+  }
   const bool halted = state.head_state() == v1::PartitionState::STATE_HALTED;
   if (!state.has_head() || (!halted && state.last_error().empty())) return;
   fmt::print("{} is {} at attempt {}, for {}: {}\n", ToText(state.head()), Word(state.head_state()),

@@ -74,7 +74,15 @@ void ExplainJob::OnEnds(const absl::StatusOr<std::vector<Position>>& ends) {
 void ExplainJob::Finish() {
   std::vector<PartitionState> list;
   list.reserve(states_.size());
-  for (auto& [key, state] : states_) list.push_back(std::move(state));
+  std::string trouble;
+  for (const auto& subscription : world_.subscriptions.OfGroup(group_)) {
+    trouble = subscription->Summarize().trouble;
+    if (!trouble.empty()) break;
+  }
+  for (auto& [key, state] : states_) {
+    if (state.owner.empty()) state.trouble = trouble;
+    list.push_back(std::move(state));
+  }
   done_(std::move(list));
 }
 

@@ -166,6 +166,7 @@ v1::PartitionState PartitionToProto(const PartitionState& state) {
   proto.set_in_flight(state.held);
   proto.set_settled_out_of_order(static_cast<std::uint32_t>(state.settled_above));
   proto.set_keys_held_back(state.held_back);
+  proto.set_last_error(state.trouble);
   if (!state.head.has_value()) return proto;
   *proto.mutable_oldest_unsettled() = ToProto(state.oldest_unsettled);
   PositionToProto({state.topic, state.partition, state.head->offset}, *proto.mutable_head());

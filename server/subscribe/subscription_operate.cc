@@ -17,9 +17,9 @@ GroupState Subscription::Summarize() {
   state.oldest_unsettled = book_.OldestUnsettled(world_.clock.Now());
   state.held_back = book_.held_back();
   if (consumer_ == nullptr) return state;
-  for (const auto& [topic, stats] : consumer_->stats().topics) {
-    state.lag_events += stats.lag_events;
-  }
+  const ConsumerStats stats = consumer_->stats();
+  for (const auto& [topic, of_topic] : stats.topics) state.lag_events += of_topic.lag_events;
+  state.trouble = stats.last_error;
   return state;
 }
 

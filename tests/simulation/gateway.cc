@@ -59,7 +59,8 @@ void Gateway::Crash() {
 void Gateway::Drain(Duration grace) {
   if (std::exchange(draining_, true)) return;
   world_.report.Trace("{}.{} drains", name_, incarnation_);
-  live_->Drain(grace, "stopping", [drained = drained_](std::size_t) { *drained = true; });
+  live_->Drain(grace, "stopping", DrainFor::kGood,
+               [drained = drained_](std::size_t) { *drained = true; });
 }
 
 bool Gateway::RestartAfterDrain() {

@@ -67,7 +67,7 @@ absl::StatusOr<GroupDescription> MemoryGroupAdmin::DescribeNow(const std::string
       GroupMember& member = members.emplace_back();
       member.name = consumer->member().empty() ? "memory" : consumer->member();
       for (const auto& [key, owner] : cluster_.owners) {
-        if (owner != consumer) continue;
+        if (owner.consumer != consumer) continue;
         member.partitions.emplace_back(std::get<1>(key), std::get<2>(key));
       }
     }
