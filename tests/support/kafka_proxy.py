@@ -1,4 +1,4 @@
-"""Breaks a client's connection to Kafka at one request: the one thing that a broker cannot be told.
+"""Breaks or holds up a client's connection to Kafka: what a broker cannot be told to do.
 
 It stands between the clients and one broker, which must advertise the proxy's address.
 """
@@ -30,6 +30,8 @@ class KafkaProxy:
         self._lock = threading.Lock()
         self._armed = None
         self.broke = threading.Event()
+        self._open_way = threading.Event()
+        self._open_way.set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def __enter__(self):
@@ -51,6 +53,13 @@ class KafkaProxy:
             self._armed = (REQUESTS[request], loses)
             self.broke.clear()
 
+    def hold(self):
+        """Connections stay, and take what is sent, but nothing passes until let_through()."""
+        self._open_way.clear()
+
+    def let_through(self):
+        self._open_way.set()
+
     def _accept(self):
         with contextlib.suppress(OSError):
             while True:
@@ -62,7 +71,7 @@ class KafkaProxy:
             broker = socket.create_connection(self._target)
         except OSError:
             return client.close()
-        link = _Link(client, broker)
+        link = _Link(client, broker, self._open_way)
         threading.Thread(target=link.run, args=(link.answers,), daemon=True).start()
         link.run(lambda: link.requests(self._fault_of))
 
@@ -80,9 +89,10 @@ class KafkaProxy:
 class _Link:
     """One connection, both ways."""
 
-    def __init__(self, client, broker):
+    def __init__(self, client, broker, open_way):
         self._client = client
         self._broker = broker
+        self._open_way = open_way
         self._loses_answer = False
 
     def run(self, pump):
@@ -100,10 +110,12 @@ class _Link:
             if loses == "request":
                 return
             self._loses_answer = self._loses_answer or loses == "answer"
+            self._open_way.wait()
             self._broker.sendall(size + body)
 
     def answers(self):
         while data := self._broker.recv(65536):
             if self._loses_answer:
                 return
+            self._open_way.wait()
             self._client.sendall(data)
