@@ -7,8 +7,6 @@
 #include <utility>
 #include <vector>
 
-#include <algorithm>
-
 #include "server/config/units.h"
 
 namespace sidebus {
