@@ -121,7 +121,7 @@ def test_with_the_embedded_broker_too(gateway, connect, group):
 
 
 def test_one_poison_event_among_ten_thousand(gateway, connect, group, letters, seeded):
-    """All other keys go on at full speed, its own as soon as it is safe; a redrive brings it back."""
+    """All other keys go on, its own as soon as it is safe; a redrive brings it back."""
     one = gateway(ROUTES, partitions=1, admin_api=True)
     bus = connect(one)
     keys, count = 50, 10_000

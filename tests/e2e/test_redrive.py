@@ -134,8 +134,10 @@ def test_a_redrive_that_is_broken_off_goes_on_where_it_was(one, bus, group, lett
     asking.wait()
 
     rest = eventually(
-        lambda: (done := one.operate("redrive", letters.topic, "--output", "json")).returncode == 0
-        and json.loads(done.stdout),
+        lambda: (
+            (done := one.operate("redrive", letters.topic, "--output", "json")).returncode == 0
+            and json.loads(done.stdout)
+        ),
         "the end of the one that was broken off",
     )
 

@@ -191,9 +191,8 @@ std::int64_t AdminRequests::SpecOf(SystemTime time) {
 
 void AdminRequests::DescribeGroup(const std::string& group, Then then) {
   const char* name = group.c_str();
-  const KafkaAdminOptions options =
-      Options(RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, kCoordinatorTimeoutMs,
-              Await(std::move(then)));
+  const KafkaAdminOptions options = Options(RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS,
+                                            kCoordinatorTimeoutMs, Await(std::move(then)));
   rd_kafka_DescribeConsumerGroups(client_, &name, 1, options.get(), queue_);
 }
 
@@ -210,9 +209,8 @@ void AdminRequests::GroupPositions(const std::string& group,
 void AdminRequests::SendGroupPositions(std::uintptr_t id) {
   const Waiting& waiting = waiting_.at(id);
   const KafkaPartitionList list = ListOf(waiting.partitions);
-  rd_kafka_ListConsumerGroupOffsets_t* request =
-      rd_kafka_ListConsumerGroupOffsets_new(waiting.group.c_str(),
-                                            waiting.partitions.empty() ? nullptr : list.get());
+  rd_kafka_ListConsumerGroupOffsets_t* request = rd_kafka_ListConsumerGroupOffsets_new(
+      waiting.group.c_str(), waiting.partitions.empty() ? nullptr : list.get());
   const KafkaAdminOptions options =
       Options(RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, kCoordinatorTimeoutMs, id);
   rd_kafka_ListConsumerGroupOffsets(client_, &request, 1, options.get(), queue_);
