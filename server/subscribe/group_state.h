@@ -29,7 +29,7 @@ struct PartitionState {
   std::uint64_t settled_above = 0;  // sparse acks
   std::uint32_t held_back = 0;      // keys whose first record waits or is halted
   Duration oldest_unsettled{};
-  std::string trouble;       // why this process, which wants it, does not get it; empty: not known
+  std::string trouble{};     // why this process, which wants it, does not get it; empty: not known
   std::optional<Head> head;  // nullopt: nothing is held back here, or another member has it
 };
 
@@ -41,7 +41,7 @@ struct GroupState {
   std::uint64_t lag_events = 0;  // of the partitions that are assigned here
   Duration oldest_unsettled{};
   std::size_t held_back = 0;
-  std::string trouble;  // why the broker gives this process nothing; empty: it does
+  std::string trouble{};  // why the broker gives this process nothing; empty: it does
 };
 
 }  // namespace sidebus

@@ -15,6 +15,10 @@ class ConditionProducer final : public Producer {
  public:
   ProducerTopic& Topic(const std::string&) override { std::abort(); }
   absl::Status Produce(ProducerTopic&, PendingRecord&) override { std::abort(); }
+  void CreateTopic(ProducerTopic&, const std::string&,
+                   absl::AnyInvocable<void(absl::Status)>) override {
+    std::abort();
+  }
   BrokerCondition condition() const override { return now; }
   std::size_t in_flight() const override { return 0; }
   bool Flush(SteadyTime) override { return true; }
