@@ -91,7 +91,7 @@ const std::vector<ConfigRow>& Rows() {
        "Where events go that used up their attempts or were rejected: a map of the keys below, or "
        "`off`. When off, such an event holds its key back until somebody settles it."},
       {"dead_letter.topic", [](Config& c) -> auto& { return c.dead_letter.topic; },
-       "{topic}.{group}.dead", "", "", kYes,
+       "\"{topic}.{group}.dead\"", "", "", kYes,
        "Name of the dead-letter topic, without the topic prefix; `{topic}` and `{group}` stand for "
        "those of the event."},
       {"dead_letter.create", [](Config& c) -> auto& { return c.dead_letter.create; },

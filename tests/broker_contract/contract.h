@@ -33,6 +33,8 @@ class BrokerFixture {
   virtual bool finds_offsets_by_time() const = 0;
   // Whether the broker tells who is in a group.
   virtual bool describes_members() const { return true; }
+  // Whether a group that had members can be moved when it has none any more.
+  virtual bool moves_groups_that_had_members() const { return true; }
   // Whether what was acked can be committed when a rebalance has begun.
   virtual bool commits_while_rebalancing() const { return true; }
 };

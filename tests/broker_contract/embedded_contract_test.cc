@@ -22,6 +22,7 @@ class EmbeddedFixture final : public BrokerFixture {
   bool AddPartitions(const std::string&, int) override { return false; }
   bool finds_offsets_by_time() const override { return false; }
   bool describes_members() const override { return false; }
+  bool moves_groups_that_had_members() const override { return false; }
   bool commits_while_rebalancing() const override { return false; }
 
  private:

@@ -429,9 +429,6 @@ TEST_F(AdminTest, NeitherListenerServesTheOthersService) {
             grpc::UNIMPLEMENTED);
   EXPECT_EQ(RawClient(admin_channel_).Call("/sidebus.v1.EventBus/Describe", &message).error_code(),
             grpc::UNIMPLEMENTED);
-  EXPECT_EQ(
-      RawClient(admin_channel_).Call("/sidebus.v1.EventBusAdmin/Redrive", &message).error_code(),
-      grpc::UNIMPLEMENTED);
   EXPECT_EQ(MetricValue("sidebus_connections{listener=\"admin_api\"}"), 1);
 }
 

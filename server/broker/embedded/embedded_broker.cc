@@ -41,6 +41,7 @@ absl::StatusOr<std::unique_ptr<EmbeddedBroker>> EmbeddedBroker::Make(
   options.kafka.offsets_by_time = false;
   options.kafka.describes_groups = false;
   options.kafka.commits_while_rebalancing = false;
+  options.kafka.moves_groups_that_had_members = false;
   options.kafka.make_topic = [cluster = broker.get()](const std::string& topic, int partitions) {
     return cluster->CreateTopic(topic, partitions);
   };

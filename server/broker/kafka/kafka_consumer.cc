@@ -9,6 +9,7 @@
 
 #include "server/base/error.h"
 #include "server/base/log.h"
+#include "server/broker/kafka/ending_clients.h"
 #include "server/broker/kafka/kafka_error.h"
 
 namespace sidebus {
@@ -109,10 +110,7 @@ void KafkaConsumer::CloseClient() {
   }
   const bool has_left =
       client == nullptr || broadcast() || !joined_ || rd_kafka_consumer_closed(client.get()) != 0;
-  if (has_left) return;
-  // With a commit that no coordinator takes its end lasts a session time-out (2.15.1), and nobody
-  // here can wait for that: the caller may be the thread that keeps everybody's time.
-  std::thread([client = std::move(client), log = log_]() mutable { client.reset(); }).detach();
+  if (!has_left) EndingClients::Instance().End(std::move(client), log_);
 }
 
 void KafkaConsumer::Post(absl::AnyInvocable<void()> task) {

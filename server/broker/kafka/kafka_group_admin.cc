@@ -198,10 +198,13 @@ AdminRequests::Then KafkaGroupAdmin::On(std::shared_ptr<Question> question, std:
     if (question->answered) return;
     if (answer.error == RD_KAFKA_RESP_ERR_NO_ERROR) return good(std::move(answer));
     if (SaysGroupHasMembers(answer.error)) {
+      const std::string_view hint = options_.moves_groups_that_had_members
+                                        ? ""
+                                        : " (this broker moves only groups that never had one)";
       return question->Fail(MakeError(Reason::kGroupActive,
                                       fmt::format("{}: the group has members, and only they may "
-                                                  "move it: stop them first",
-                                                  doing)));
+                                                  "move it: stop them first{}",
+                                                  doing, hint)));
     }
     const Reason reason = ReasonOfKafka(answer.error);
     if (reason != Reason::kBrokerDown && reason != Reason::kTopicMissing) {

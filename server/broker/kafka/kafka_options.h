@@ -54,6 +54,8 @@ struct KafkaBrokerOptions {
   bool offsets_by_time = true;
   // False: the cluster tells neither the members of a group nor all its positions (the mock cluster).
   bool describes_groups = true;
+  // False: the cluster lets nobody move a group that ever had a member (the mock cluster).
+  bool moves_groups_that_had_members = true;
   // False: the cluster refuses the commits of members until the group has rebalanced (the mock
   // cluster), so that it is of no use to try again before a partition is given up.
   bool commits_while_rebalancing = true;

@@ -94,8 +94,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadUsage{"seek g --to orders/0=1 orders/x=1", 2, "--to `orders/x=1`"},
         BadUsage{"seek g --to earliest latest", 2, "--to `earliest`"},
         BadUsage{"settle-head g", 2, "position is required"},
-        BadUsage{"settle-head g orders/0@1", 2, "how"},
-        BadUsage{"settle-head g orders/0@1 --skip --reject", 2, "how"},
+        BadUsage{"settle-head g orders/0@1", 2, "[--skip,--reject] is required"},
+        BadUsage{"settle-head g orders/0@1 --skip --reject", 2, "2 were given"},
         BadUsage{"settle-head g orders/0 --skip", 2, "TOPIC/PARTITION@OFFSET"},
         BadUsage{"drain --grace 30", 2, "write a duration like 30s"}));
 

@@ -164,7 +164,7 @@ TEST(SourcesTest, OriginsNameFileAndLine) {
 
 TEST(SourcesTest, FlagsAreCheckedLikeTheFile) {
   const auto problems = ReadWithFlags({.listen = {"0.0.0.0:1"},
-                                       .admin_api = "0.0.0.0:1",
+                                       .admin_api = "0.0.0.0:2",
                                        .broker = "embedded",
                                        .bootstrap_servers = "a",
                                        .schema_registry_url = "http://r",

@@ -48,12 +48,11 @@ TEST_F(KafkaOptionsTest, AProducerIsIdempotentAndCreatesNoTopics) {
 
 TEST_F(KafkaOptionsTest, TheOptionsBecomeProperties) {
   options_.publish_timeout = std::chrono::milliseconds(1500);
-  options_.max_event_bytes = 2'000'000;
   options_.linger = std::chrono::microseconds(500);
   options_.client_id = "gateway";
 
   EXPECT_EQ(ProducerValueOf("message.timeout.ms"), "1500");
-  EXPECT_EQ(ProducerValueOf("message.max.bytes"), std::to_string(2'000'000 + 64 * 1024));
+  EXPECT_EQ(ProducerValueOf("message.max.bytes"), std::to_string((64 << 20) + 64 * 1024));
   EXPECT_EQ(ProducerValueOf("linger.ms"), "0.5");
   EXPECT_EQ(ProducerValueOf("client.id"), "gateway");
 }

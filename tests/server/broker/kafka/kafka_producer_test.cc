@@ -88,7 +88,7 @@ TEST_F(KafkaProducerTest, ARequestThatFailsInPassingIsRetriedAndWrittenOnce) {
 }
 
 TEST_F(KafkaProducerTest, ARecordLargerThanTheClientsLimitIsRefusedAtOnce) {
-  options_.max_event_bytes = 1000;
+  options_.properties["message.max.bytes"] = "100000";
   ProducerTopic& topic = Start();
   Sent large(std::string(1'000'000, 'x'));
 
@@ -100,7 +100,7 @@ TEST_F(KafkaProducerTest, ARecordLargerThanTheClientsLimitIsRefusedAtOnce) {
 }
 
 TEST_F(KafkaProducerTest, ARecordThatIsRefusedAfterItWaitedForOthersIsReportedAsNotWritten) {
-  options_.max_event_bytes = 1000;
+  options_.properties["message.max.bytes"] = "100000";
   ProducerTopic& topic = Start();
   SetRoundTrip(std::chrono::milliseconds(200));
   for (std::size_t i = 0; i < SendGate::kFew; ++i) Produce(topic);
