@@ -40,6 +40,7 @@ struct Failure {
   std::uint32_t writes = 0;  // that failed
   std::string write_error;   // of the last one
   bool truncated = false;    // the letter was too large with its detail
+  bool awaited = false;      // those who leave wait for it
 };
 
 // A record that was taken from the consumer and is not settled.

@@ -168,7 +168,8 @@ class DeliveryBook {
   std::uint64_t unsettled_bytes() const { return unsettled_bytes_; }
   std::size_t held_back() const { return held_back_; }
   std::size_t dead_lettering() const { return letters_.size(); }
-  bool writes_letters() const { return !to_write_.empty() || !under_way_.empty(); }
+  // Letters that will be written soon, as far as anybody knows.
+  std::size_t awaited_letters() const { return awaited_letters_; }
   std::size_t paused(Paused why) const;
   Duration OldestUnsettled(SteadyTime now) const;
 
@@ -196,6 +197,7 @@ class DeliveryBook {
   void Halt(BufferedRecord& record, std::string_view what);
   void QueueLetter(BufferedRecord& record);
   void LeaveLetters(BufferedRecord& record);
+  void StopAwaiting(BufferedRecord& record);
   void WriteLater(BufferedRecord& record, const absl::Status& why, SteadyTime now);
   void LeaveState(BufferedRecord& record);
   void Wait(BufferedRecord& record, Duration wait, SteadyTime now);
@@ -223,6 +225,7 @@ class DeliveryBook {
   absl::flat_hash_map<std::uint64_t, BufferedRecord*> letters_;  // dead-lettering, by number
   PlaceList to_write_;
   PlaceList under_way_;
+  std::size_t awaited_letters_ = 0;
   std::optional<SteadyTime> retry_memory_;  // when partitions without memory are asked again
   SteadyTime swept_{};
 

@@ -20,6 +20,9 @@ const RetryPolicy kWriteAgain{.max_attempts = 0,
                               .max_backoff = std::chrono::seconds(30),
                               .on_exhausted = std::nullopt};
 
+// After so many the trouble is a lasting one: it is logged, and who leaves does not wait any more.
+constexpr std::uint32_t kLastingTrouble = 6;
+
 // Other groups give memory for letters back without telling us.
 constexpr Duration kMemoryRetry = std::chrono::milliseconds(100);
 
@@ -48,6 +51,9 @@ void DeliveryBook::GiveUp(BufferedRecord& record, DeadReason reason, bool dead_l
   record.failure->reason = reason;
   ++held_back_;
   letters_.emplace(record.number, &record);
+  record.failure->awaited = true;
+  ++awaited_letters_;
+  if (record.holder != nullptr) ++record.holder->letters;
   QueueLetter(record);
 }
 
@@ -63,10 +69,7 @@ void DeliveryBook::Halt(BufferedRecord& record, std::string_view what) {
        {"detail", record.failure->detail}});
 }
 
-void DeliveryBook::QueueLetter(BufferedRecord& record) {
-  MoveToBack(record, to_write_);
-  if (record.holder != nullptr) ++record.holder->letters;
-}
+void DeliveryBook::QueueLetter(BufferedRecord& record) { MoveToBack(record, to_write_); }
 
 std::optional<DeliveryBook::LetterToWrite> DeliveryBook::TakeLetter(
     absl::FunctionRef<bool(std::uint64_t)> reserve, SteadyTime now, SystemTime wall_now) {
@@ -120,20 +123,23 @@ void DeliveryBook::LetterDone(std::uint64_t number, const absl::Status& written,
     LeaveState(record);
     return Halt(record, "an event is too large for its dead-letter topic and holds back its key");
   }
-  LeavePlace(record);
-  if (record.holder != nullptr) --record.holder->letters;
   QueueLetter(record);
+}
+
+void DeliveryBook::StopAwaiting(BufferedRecord& record) {
+  if (!std::exchange(record.failure->awaited, false)) return;
+  --awaited_letters_;
+  if (record.holder == nullptr) return;
+  --record.holder->letters;
+  Touch(*record.holder);
 }
 
 void DeliveryBook::WriteLater(BufferedRecord& record, const absl::Status& why, SteadyTime now) {
   Failure& failure = *record.failure;
   failure.write_error = std::string(why.message());
   LeavePlace(record);
-  if (record.holder != nullptr) {
-    --record.holder->letters;
-    Touch(*record.holder);  // need not wait for it any more
-  }
-  if (++failure.writes == 6) {
+  if (++failure.writes == kLastingTrouble) {
+    StopAwaiting(record);
     Log(LogLevel::kWarning, "a dead letter cannot be written; it is tried again",
         {{"group", settings_.group},
          {"topic", *record.partition->topic.topic},
@@ -147,14 +153,9 @@ void DeliveryBook::WriteLater(BufferedRecord& record, const absl::Status& why, S
 // The record is not dead-lettering any more.
 void DeliveryBook::LeaveLetters(BufferedRecord& record) {
   letters_.erase(record.number);
-  if (record.place == nullptr) {
-    backoffs_.erase({record.due, record.number, &record});
-    return;
-  }
+  StopAwaiting(record);
+  if (record.place == nullptr) backoffs_.erase({record.due, record.number, &record});
   LeavePlace(record);
-  if (record.holder == nullptr) return;
-  --record.holder->letters;
-  Touch(*record.holder);
 }
 
 }  // namespace sidebus

@@ -52,7 +52,7 @@ struct StreamState : std::enable_shared_from_this<StreamState> {
   PlaceList leased;  // by end of lease: all leases of a stream are equally long
   std::uint32_t held = 0;
   std::uint64_t held_bytes = 0;
-  std::uint32_t letters = 0;  // of what it held, that are being written
+  std::uint32_t letters = 0;  // of what it held, that are awaited
   bool suspect = false;       // a lease ran out: one delivery at a time until it reacts
   bool alone = false;         // holds a record that is to be held alone
   std::uint64_t saving = 0;   // the round in which it was kept free for a large event

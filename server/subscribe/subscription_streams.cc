@@ -203,7 +203,7 @@ void Subscription::CheckDrained(SteadyTime now) {
   const bool busy = std::any_of(streams_.begin(), streams_.end(), [](const auto& stream) {
     return stream->held > 0 || stream->phase == StreamState::Phase::kFinishing;
   });
-  if ((busy || book_.writes_letters()) && *drain_until_ > now) return;
+  if ((busy || book_.awaited_letters() > 0) && *drain_until_ > now) return;
   left_unsettled_ = book_.held();
   EndAll(MakeError(Reason::kDraining,
                    fmt::format("{}: subscribe again, here or elsewhere",

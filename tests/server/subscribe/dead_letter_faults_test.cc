@@ -177,13 +177,25 @@ TEST_F(DeadLettersTest, AStreamThatDrainsEndsWhenItsLettersAreConfirmed) {
   EXPECT_EQ(broker_.Committed("g", "t-orders", 0), 1);
 }
 
+TEST_F(DeadLettersTest, AStreamThatDrainsWaitsForATopicThatIsBeingMade) {
+  const auto stream = HoldA();
+  stream->Drain();
+
+  stream->Refuse(1, kReject);
+  Pass(seconds(1));
+
+  ASSERT_TRUE(stream->end.has_value());
+  EXPECT_THAT(LetterData(), ElementsAre("a"));
+  EXPECT_EQ(broker_.Committed("g", "t-orders", 0), 1);
+}
+
 TEST_F(DeadLettersTest, AStreamThatDrainsDoesNotWaitForALetterThatCannotBeWritten) {
   Use({.topic = "{topic}.{group}.dead", .create = false});
   const auto stream = HoldA();
   stream->Drain();
 
   stream->Refuse(1, kReject);
-  Pass(seconds(1));
+  Pass(seconds(10));
 
   ASSERT_TRUE(stream->end.has_value());
   EXPECT_EQ(broker_.Committed("g", "t-orders", 0), 0);
