@@ -1,7 +1,5 @@
 // The part of Subscription that faces operators.
 
-#include <algorithm>
-
 #include "server/subscribe/subscription.h"
 
 namespace sidebus {
@@ -30,14 +28,13 @@ std::vector<PartitionState> Subscription::Explain() {
       consumer_ == nullptr ? std::vector<AssignmentState>() : consumer_->assignments();
   for (PartitionState& state : states) {
     state.owner = first_.member.empty() ? "this gateway" : first_.member;
-    const auto same = std::find_if(assigned.begin(), assigned.end(), [&](const auto& one) {
-      return one.partition == state.partition &&
-             *book_.topics().Find(one.topic).topic == state.topic;
-    });
-    if (same == assigned.end()) continue;
-    state.committed = same->committed;
-    state.end = same->end;
-    state.settled_above = same->settled_above;
+    for (const AssignmentState& one : assigned) {
+      if (one.partition != state.partition) continue;
+      if (*book_.topics().Find(one.topic).topic != state.topic) continue;
+      state.committed = one.committed;
+      state.end = one.end;
+      state.settled_above = one.settled_above;
+    }
   }
   return states;
 }

@@ -325,19 +325,20 @@ bool MemoryConsumer::AssignOne() {
   return true;
 }
 
+absl::Status MemoryConsumer::CommitFailed(Assigned& assigned, std::int64_t before) {
+  ++stats_.commits_failed;
+  assigned.tracker.CommitFailed(before);
+  return MakeError(Reason::kBrokerDown, "the position was not committed");
+}
+
 absl::Status MemoryConsumer::CommitOne(Assigned& assigned) {
   MemoryCluster::GroupPosition& committed = cluster_.positions[KeyOf(assigned)];
   const auto position = assigned.tracker.TakeCommittable();
   if (broadcast_ || !position.has_value()) return absl::OkStatus();
   MemoryCluster::Faults& faults = cluster_.faults;
-  const auto failed = [&](std::int64_t before) {
-    ++stats_.commits_failed;
-    assigned.tracker.CommitFailed(before);
-    return MakeError(Reason::kBrokerDown, "the position was not committed");
-  };
   if (faults.unreachable || faults.hold_commits || faults.fail_commits > 0 || assigned.lost) {
     if (faults.fail_commits > 0) --faults.fail_commits;
-    return failed(committed.offset);
+    return CommitFailed(assigned, committed.offset);
   }
   std::size_t left_out = 0;
   const std::int64_t before = committed.offset;
@@ -345,7 +346,7 @@ absl::Status MemoryConsumer::CommitOne(Assigned& assigned) {
   ++cluster_.commits;
   if (faults.lose_commit_answers > 0) {
     --faults.lose_commit_answers;
-    return failed(before);
+    return CommitFailed(assigned, before);
   }
   ++stats_.commits_ok;
   stats_.last_commit = cluster_.clock.WallNow();

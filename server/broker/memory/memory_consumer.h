@@ -76,6 +76,8 @@ class MemoryConsumer final : public Consumer, public MemoryClient {
   // What the group gives to this member now.
   std::vector<std::pair<std::string, std::int32_t>> Share() const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(cluster_.mu);
+  absl::Status CommitFailed(Assigned& assigned, std::int64_t before)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(cluster_.mu);
   absl::Status CommitOne(Assigned& assigned) ABSL_EXCLUSIVE_LOCKS_REQUIRED(cluster_.mu);
   void PinNewTopics() ABSL_EXCLUSIVE_LOCKS_REQUIRED(cluster_.mu);
 

@@ -13,7 +13,6 @@ using testing::IsEmpty;
 using testing::SizeIs;
 
 constexpr auto kReject = Nack::Action::kReject;
-constexpr auto kSkip = Nack::Action::kSkip;
 
 // When.
 
