@@ -194,9 +194,11 @@ def test_a_nack_that_is_not_counted_uses_no_attempt(bus, group):
         delivery.nack(delay=0, counted=False)
 
 
-def test_an_exhausted_event_holds_back_its_key_and_the_committed_position(one, bus, group, cluster):
+def test_an_exhausted_event_that_halts_holds_back_its_key_and_the_position(
+    one, bus, group, cluster
+):
     publish(bus, "A1", "B1", "A2", "B2")
-    retry = RetryPolicy(max_attempts=2, min_backoff=0.01)
+    retry = RetryPolicy(max_attempts=2, min_backoff=0.01, on_exhausted=OnExhausted.HALT)
     subscription = bus.subscribe("order.created", group=group, retry=retry)
 
     attempts = Counter()
