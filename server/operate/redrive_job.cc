@@ -125,7 +125,7 @@ void RedriveJob::Read(TopicEnds ends) {
                self->OnBatch(std::move(records));
              }),
       Behind(gate_, [self = shared_from_this()](const absl::Status& end) { self->Finished(end); }));
-  if (!started.ok()) return Fail(started);
+  if (!started.ok()) return Finished(started);
   Next();
 }
 

@@ -54,7 +54,7 @@ void TopicReader::Commit(absl::AnyInvocable<void(absl::Status)> done) {
 
 void TopicReader::Finish(const absl::Status& why) {
   MutexLock lock(mu_);
-  if (stopped_ || end_.has_value()) return;
+  if (stopped_ || end_.has_value() || consumer_ == nullptr) return;  // null: it could not start
   end_ = why;
   wanted_ = 0;
   // Holds this: the consumer calls its handler until it is done.
