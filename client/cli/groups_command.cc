@@ -15,7 +15,7 @@ namespace {
 namespace v1 = ::sidebus::v1;
 using google::protobuf::util::TimeUtil;
 
-void Print(const v1::ListGroupsResponse& response) {
+void PrintGroups(const v1::ListGroupsResponse& response) {
   if (response.items().empty()) {
     fmt::print("this gateway has no group\n");
     return;
@@ -49,7 +49,7 @@ void AddGroupsCommand(CLI::App& app, int& exit_code) {
   groups->callback([flags, &exit_code] {
     exit_code = AdminCall("groups", *flags)
                     .Run<v1::ListGroupsRequest, v1::ListGroupsResponse>(
-                        &v1::EventBusAdmin::Stub::ListGroups, {}, Print);
+                        &v1::EventBusAdmin::Stub::ListGroups, {}, PrintGroups);
   });
 }
 

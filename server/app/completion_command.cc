@@ -12,7 +12,7 @@ namespace sidebus {
 namespace {
 
 // One verb, or the program itself: what may follow its words.
-struct Verb {
+struct CompletedVerb {
   std::string words;  // "config check"; empty: the program
   std::string help;
   std::vector<std::string> verbs;
@@ -40,8 +40,8 @@ std::vector<std::string> ChoicesOf(const std::string& type) {
   return words;
 }
 
-void Collect(const CLI::App& app, const std::string& words, std::vector<Verb>& verbs) {
-  Verb verb;
+void Collect(const CLI::App& app, const std::string& words, std::vector<CompletedVerb>& verbs) {
+  CompletedVerb verb;
   verb.words = words;
   verb.help = app.get_description();
   const auto subcommands = app.get_subcommands([](const CLI::App*) { return true; });
@@ -63,15 +63,15 @@ std::string Joined(const std::vector<std::string>& words) {
   return fmt::format("{}", fmt::join(words, " "));
 }
 
-std::string BashScript(const std::vector<Verb>& verbs) {
+std::string BashScript(const std::vector<CompletedVerb>& verbs) {
   std::string known;
   std::string values;
   std::string words;
-  for (const Verb& verb : verbs) {
+  for (const CompletedVerb& verb : verbs) {
     if (!verb.words.empty())
       known += (known.empty() ? "" : "|") + fmt::format("\" {}\"", verb.words);
     std::vector<std::string> all = verb.verbs;
-    for (const Verb::Flag& flag : verb.flags) {
+    for (const CompletedVerb::Flag& flag : verb.flags) {
       all.push_back(flag.name);
       if (!flag.takes_value) continue;
       const std::string reply = flag.choices.empty()
@@ -112,7 +112,7 @@ std::string FishText(std::string_view text) {
 }
 
 // When the words of a verb have been typed and none of those below it.
-std::string FishCondition(const Verb& verb) {
+std::string FishCondition(const CompletedVerb& verb) {
   if (verb.words.empty()) return "__fish_use_subcommand";
   std::string condition;
   for (std::size_t at = 0; at < verb.words.size();) {
@@ -125,19 +125,19 @@ std::string FishCondition(const Verb& verb) {
   return condition + "; and not __fish_seen_subcommand_from " + Joined(verb.verbs);
 }
 
-std::string FishScript(const std::vector<Verb>& verbs) {
+std::string FishScript(const std::vector<CompletedVerb>& verbs) {
   std::string script = "# Completion of sidebus for fish.\n";
-  for (const Verb& verb : verbs) {
+  for (const CompletedVerb& verb : verbs) {
     const std::string when = FishText(FishCondition(verb));
     for (const std::string& name : verb.verbs) {
       const std::string words = verb.words.empty() ? name : verb.words + " " + name;
-      for (const Verb& below : verbs) {
+      for (const CompletedVerb& below : verbs) {
         if (below.words != words) continue;
         script += fmt::format("complete -c sidebus -f -n {} -a {} -d {}\n", when, name,
                               FishText(below.help));
       }
     }
-    for (const Verb::Flag& flag : verb.flags) {
+    for (const CompletedVerb::Flag& flag : verb.flags) {
       script += fmt::format(
           "complete -c sidebus -n {} -l {}{}{} -d {}\n", when, flag.name.substr(2),
           flag.takes_value ? (flag.is_file ? " -r" : " -x") : "",
@@ -150,7 +150,7 @@ std::string FishScript(const std::vector<Verb>& verbs) {
 }  // namespace
 
 std::string CompletionScript(const CLI::App& app, const std::string& shell) {
-  std::vector<Verb> verbs;
+  std::vector<CompletedVerb> verbs;
   Collect(app, "", verbs);
   if (shell == "bash") return BashScript(verbs);
   if (shell == "zsh") {

@@ -19,10 +19,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-// What is kept of `shutdown.grace` for flushing and answering.
+// What is kept of `shutdown.grace` for the last commits, for flushing and answering: half at most.
 constexpr Duration kFlushTime = seconds(3);
-// What is kept of that for the last answers to reach their clients.
-constexpr Duration kAnswerTime = milliseconds(500);
 
 constexpr char kStopping[] = "the gateway is stopping";
 
@@ -47,6 +45,7 @@ absl::StatusOr<std::unique_ptr<Broker>> MakeBroker(const Config& config, const R
   options.assignor = config.subscribe.assignor == PartitionAssignor::kRange
                          ? Assignor::kRange
                          : Assignor::kCooperativeSticky;
+  options.halt_on_truncated = config.subscribe.on_truncated == OnTruncated::kHalt;
   options.static_member = config.subscribe.static_member;
   if (config.broker.kind == BrokerKind::kEmbedded) {
     options.group_protocol = GroupProtocol::kClassic;
@@ -111,6 +110,7 @@ absl::Status Gateway::StartParts() {
   if (config_.dead_letter.use == Switch::kOn) {
     dead_letters_ = std::make_unique<DeadLetters>(DeadLetterOptionsOf(config_), router_, *producer_,
                                                   dead_letter_budget_, Clock::Real(), timers_);
+    health_->SetMissingTopics([this] { return dead_letters_->missing_topics(); });
   }
   subscriptions_ = std::make_unique<LiveSubscriptions>(
       SubscribeOptionsOf(config_), router_, *broker_, subscribe_budget_, Clock::Real(), timers_,
@@ -194,12 +194,18 @@ void Gateway::AddMetrics() {
   auto set_subscribe = add_budget("subscribe", subscribe_budget_);
   auto set_dead_letter = add_budget("dead_letter", dead_letter_budget_);
   AddConfigMetrics();
+  Gauge missing =
+      metrics_.AddGauge("sidebus_dead_letter_topics_missing",
+                        "Dead-letter topics that do not exist, for which letters wait.");
   Gauge draining =
       metrics_.AddGauge("sidebus_draining", "1 while deliveries are drained or the gateway stops.");
   metrics_.BeforeSerialize([=, this]() mutable {
     ready.Set(health_->Ready().ok ? 1 : 0);
     draining.Set(subscriptions_->draining() ? 1 : 0);
     connected.Set(health_->broker_reachable() ? 1 : 0);
+    if (dead_letters_ != nullptr) {
+      missing.Set(static_cast<double>(dead_letters_->missing_topics()));
+    }
     subscriptions_->UpdateMetrics();
     set_publish();
     set_subscribe();
@@ -238,20 +244,23 @@ std::string Gateway::ReadyLine() const {
                      bootstrap.empty() ? "" : " at ", bootstrap, types, types == 1 ? "" : "s");
 }
 
-std::size_t Gateway::Stop(Signals& signals) {
+Gateway::Leftovers Gateway::Stop(Signals& signals) {
   const SteadyTime end = Clock::Real().Now() + config_.shutdown_grace;
+  const Duration flush_time = std::min(kFlushTime, config_.shutdown_grace / 2);
+  const Duration answer_time = flush_time / 6;
   rpc_->BeginDrain(config_.shutdown_grace, kStopping);
-  SettleHeld(signals, end - kFlushTime);
-  const std::size_t lost = FlushPublished(signals, end - kAnswerTime);
+  Leftovers left;
+  left.unsettled = SettleHeld(signals, end - flush_time, answer_time);
+  left.unflushed = FlushPublished(signals, end - 2 * answer_time, answer_time);
   // Every call has its answer now; what is still open are streams whose clients do not let go.
-  const SteadyTime answered = Clock::Real().Now() + kAnswerTime;
+  const SteadyTime answered = Clock::Real().Now() + answer_time;
   rpc_->Shutdown(answered);
   if (admin_rpc_ != nullptr) admin_rpc_->Shutdown(answered);
-  Log(LogLevel::kInfo, "stopped", {{"unsettled", unsettled_}, {"unflushed", lost}});
-  return lost;
+  Log(LogLevel::kInfo, "stopped", {{"unsettled", left.unsettled}, {"unflushed", left.unflushed}});
+  return left;
 }
 
-void Gateway::SettleHeld(Signals& signals, SteadyTime until) {
+std::size_t Gateway::SettleHeld(Signals& signals, SteadyTime until, Duration commit_time) {
   auto drained = std::make_shared<EventFlag>();
   auto unsettled = std::make_shared<std::atomic<std::size_t>>(0);
   const Duration grace = std::max<Duration>(until - Clock::Real().Now(), Duration(0));
@@ -262,13 +271,12 @@ void Gateway::SettleHeld(Signals& signals, SteadyTime until) {
                           *unsettled = never_settled;
                           drained->Raise();
                         });
-  // A little more than the grace: after it come the last commits.
-  const auto woken = signals.WaitUntil(until + milliseconds(500), drained.get());
+  const auto woken = signals.WaitUntil(until + commit_time, drained.get());
   cut_short_ = woken == Signals::Woken::kSignal;
-  unsettled_ = *unsettled;
+  return woken == Signals::Woken::kFlag ? unsettled->load() : subscriptions_->held();
 }
 
-std::size_t Gateway::FlushPublished(Signals& signals, SteadyTime until) {
+std::size_t Gateway::FlushPublished(Signals& signals, SteadyTime until, Duration purge_time) {
   publisher_->Refuse();
   SetServing(false);
   // The producer may have events whose calls were answered long ago: fate unknown.
@@ -284,7 +292,7 @@ std::size_t Gateway::FlushPublished(Signals& signals, SteadyTime until) {
   const std::size_t waiting = publisher_->DropWaiting();
   const std::size_t handed_over = producer_->in_flight();
   producer_->Purge();
-  producer_->Flush(Clock::Real().Now() + kAnswerTime);  // the purge's own reports
+  producer_->Flush(Clock::Real().Now() + purge_time);  // the purge's own reports
   const std::size_t lost = waiting + handed_over;
   if (lost > 0) {
     Log(LogLevel::kError, "events could not be flushed; their callers were told",
@@ -296,6 +304,7 @@ std::size_t Gateway::FlushPublished(Signals& signals, SteadyTime until) {
 Gateway::~Gateway() {
   metrics_.DropUpdates();
   health_->SetProducer(nullptr);
+  health_->SetMissingTopics(nullptr);
   rpc_.reset();
   admin_rpc_.reset();
   operator_.reset();

@@ -39,10 +39,14 @@ class Gateway {
   std::string ReadyLine() const;
 
   // Drains and stops: held deliveries may settle and publishing goes on until `shutdown.grace` less
-  // 3 s; then publishes are refused, what was accepted is flushed, every call is answered. A signal
-  // during all this cuts it short. Returns how many accepted events could not be written; their
-  // callers were told.
-  std::size_t Stop(Signals& signals);
+  // 3 s (or half of it, when that is less); then publishes are refused, what was accepted is flushed, every call is answered. A signal
+  // during all this cuts it short.
+  struct Leftovers {
+    std::size_t unflushed =
+        0;  // accepted events that could not be written; their callers were told
+    std::size_t unsettled = 0;  // deliveries that were held to the end; their groups get them again
+  };
+  Leftovers Stop(Signals& signals);
 
   // Whether a signal cut Stop() short, so that the process should end without further ado.
   bool cut_short() const { return cut_short_; }
@@ -55,12 +59,13 @@ class Gateway {
   void AddMetrics();
   void AddConfigMetrics();
 
-  void SettleHeld(Signals& signals, SteadyTime until);
-  std::size_t FlushPublished(Signals& signals, SteadyTime until);
+  // How many were not settled. The last commits may take a little longer than `until`.
+  std::size_t SettleHeld(Signals& signals, SteadyTime until, Duration commit_time);
+  // How many were not written. What is left at `until` is purged.
+  std::size_t FlushPublished(Signals& signals, SteadyTime until, Duration purge_time);
 
   const Config config_;
   bool cut_short_ = false;  // a second signal came
-  std::size_t unsettled_ = 0;
   std::vector<std::string> addresses_;
   std::string admin_address_;  // of the admin API; empty: there is none
 

@@ -42,6 +42,16 @@ void Health::SetProducer(const Producer* producer) {
   producer_ = producer;
 }
 
+void Health::SetMissingTopics(std::function<std::size_t()> missing) {
+  MutexLock lock(mu_);
+  missing_topics_ = std::move(missing);
+}
+
+std::size_t Health::MissingTopics() const {
+  MutexLock lock(mu_);
+  return missing_topics_ == nullptr ? 0 : missing_topics_();
+}
+
 Health::BrokerView Health::Look() const {
   MutexLock lock(mu_);
   if (producer_ == nullptr) return {{false, clock_.Now()}, broker_was_reached_};
@@ -74,6 +84,11 @@ ProbeResult Health::Ready() const {
   checks.push_back({"kafka", ok,
                     fmt::format("{} for {}{}", broker.now.reachable ? "reachable" : "out of reach",
                                 Seconds(age), ignored ? " (readiness.kafka: ignore)" : "")});
+  // Other groups are well, and so is publishing.
+  if (const std::size_t missing = MissingTopics(); missing > 0) {
+    checks.push_back({"dead-letters", true,
+                      fmt::format("wait: {} of their topics missing (see the log)", missing)});
+  }
   return Join(std::move(checks));
 }
 

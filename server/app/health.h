@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 
 #include "server/admin/admin_server.h"
@@ -40,6 +41,9 @@ class Health final : public ProbeSource, public std::enable_shared_from_this<Hea
   // called any more.
   void SetProducer(const Producer* producer);
 
+  // How many dead-letter topics are missing; said by /readyz?verbose, which does not fail for it.
+  void SetMissingTopics(std::function<std::size_t()> missing);
+
   // As of now; false without a producer.
   bool broker_reachable() const { return Look().now.reachable; }
 
@@ -56,6 +60,7 @@ class Health final : public ProbeSource, public std::enable_shared_from_this<Hea
     bool was_reached = false;  // now or earlier
   };
   BrokerView Look() const;
+  std::size_t MissingTopics() const;
 
   const Options options_;
   const Clock& clock_;
@@ -63,9 +68,10 @@ class Health final : public ProbeSource, public std::enable_shared_from_this<Hea
   std::atomic<SteadyTime> last_beat_;
   std::atomic<bool> listening_{false};
 
-  mutable Mutex mu_;  // held while the producer is asked, which only takes locks of its own
+  mutable Mutex mu_;  // held while others are asked, who only take locks of their own
   const Producer* producer_ ABSL_GUARDED_BY(mu_) = nullptr;
   mutable bool broker_was_reached_ ABSL_GUARDED_BY(mu_) = false;
+  std::function<std::size_t()> missing_topics_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace sidebus

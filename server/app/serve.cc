@@ -22,7 +22,19 @@ namespace {
 constexpr auto kEndPatience = std::chrono::milliseconds(800);
 
 constexpr int kExitConfiguration = 1;
-constexpr int kExitUnflushed = 3;
+constexpr int kExitLeftovers = 3;
+
+// Says what was left, too.
+int ExitCodeFor(const Gateway::Leftovers& left) {
+  if (left.unflushed > 0) {
+    std::fprintf(stderr, "sidebus: %zu accepted events could not be flushed\n", left.unflushed);
+  }
+  if (left.unsettled > 0) {
+    std::fprintf(stderr, "sidebus: %zu deliveries were not settled: their groups get them again\n",
+                 left.unsettled);
+  }
+  return left.unflushed + left.unsettled > 0 ? kExitLeftovers : 0;
+}
 
 int Serve(const ConfigSources& sources) {
   Signals signals;  // before any thread is started
@@ -46,9 +58,7 @@ int Serve(const ConfigSources& sources) {
   std::fflush(stdout);
 
   signals.WaitForSignal();
-  const std::size_t lost = (*gateway)->Stop(signals);
-  if (lost > 0) std::fprintf(stderr, "sidebus: %zu accepted events could not be flushed\n", lost);
-  const int exit_code = lost > 0 ? kExitUnflushed : 0;
+  const int exit_code = ExitCodeFor((*gateway)->Stop(signals));
   // Everybody has their answer. Leaving the groups may take as long as the broker likes.
   if ((*gateway)->cut_short()) std::_Exit(exit_code);
   signals.ExitOnNext(exit_code);
@@ -76,7 +86,8 @@ void AddServeCommand(CLI::App& app, Environment environment, int& exit_code) {
       "\n"
       "Prints one line when it is ready. SIGTERM lets held deliveries settle, flushes and exits "
       "0,\n"
-      "or 3 when accepted events could not be flushed; a second SIGTERM ends it at once.");
+      "or 3 when something was left at the end of shutdown.grace; a second SIGTERM ends it at "
+      "once.");
   serve->callback([sources, &exit_code] { exit_code = Serve(*sources); });
 }
 

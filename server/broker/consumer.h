@@ -90,7 +90,7 @@ struct ConsumerOptions {
   StartPosition start;
   std::string member;              // for the broker's logs; may be empty
   std::uint64_t buffer_bytes = 0;  // bound on what is fetched ahead, over all partitions
-  Duration revoke_grace{};         // how long OnRevoked() waits for what is held
+  Duration revoke_grace{};         // how long after OnRevoking() what is held may be acked
 };
 
 // A consumer's figures. Counters only grow.
@@ -105,7 +105,9 @@ struct ConsumerStats {
   std::uint64_t lost = 0;
   std::uint64_t commits_ok = 0;
   std::uint64_t commits_failed = 0;
-  SystemTime last_commit{};             // zero: none yet
+  std::uint64_t acks_lost =
+      0;                     // times that partitions went before all of their acks were committed
+  SystemTime last_commit{};  // zero: none yet
   std::uint64_t lost_to_retention = 0;  // positions that were below the log start
   std::uint64_t fetch_bytes = 0;        // that may be fetched ahead now, over all partitions
   std::uint64_t acks_left_out = 0;      // commits whose sparse acks did not all fit
@@ -157,7 +159,7 @@ class Consumer {
   virtual void SetTopics(std::vector<std::string> topics) = 0;
 
   // Commits every position that moved; `done` says whether all that was acked before this call is
-  // committed. Broadcast: OK.
+  // committed, but for what was lost with its partition: ConsumerStats::acks_lost. Broadcast: OK.
   virtual void Commit(absl::AnyInvocable<void(absl::Status)> done) = 0;
 
   // Revokes everything (OnRevoked), commits, leaves the group. `done` runs on the consumer's own

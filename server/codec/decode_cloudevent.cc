@@ -11,12 +11,6 @@
 namespace sidebus {
 namespace {
 
-absl::Status Undecodable(std::string_view field, std::string_view what) {
-  return MakeError(Reason::kEventInvalid,
-                   fmt::format("the record is no CloudEvents event: `{}` {}", field, what),
-                   {{std::string(error_key::kField), std::string(field)}});
-}
-
 // Turns the headers of a binary-mode record into an event, one after the other.
 class HeaderReader {
  public:
@@ -65,10 +59,10 @@ class HeaderReader {
 
   absl::Status TakeRequired(std::string_view name, std::string& into, bool& seen,
                             const Header& header) {
-    if (seen) return Undecodable(name, "is there twice");
+    if (seen) return NoEvent(name, "is there twice");
     seen = true;
     if (!header.value.has_value()) return absl::OkStatus();
-    if (!IsUtf8(*header.value)) return Undecodable(name, "is not UTF-8");
+    if (!IsUtf8(*header.value)) return NoEvent(name, "is not UTF-8");
     into = *header.value;
     return absl::OkStatus();
   }
@@ -120,7 +114,7 @@ absl::StatusOr<Event> DecodeCloudEvent(RawRecord& record, const Position& positi
   HeaderReader reader(event);
   const bool structured = IsStructured(record);
   if (structured) {
-    if (!record.value.has_value()) return Undecodable("data", "is absent in structured mode");
+    if (!record.value.has_value()) return NoEvent("data", "is absent in structured mode");
     if (auto status = ReadStructuredEvent(*record.value, event); !status.ok()) return status;
     for (const RawHeaders::View header : record.headers) {
       if (header.name != kContentType) reader.Keep(header);
@@ -130,7 +124,7 @@ absl::StatusOr<Event> DecodeCloudEvent(RawRecord& record, const Position& positi
       if (auto status = reader.Read(header); !status.ok()) return status;
     }
   }
-  if (event.type.empty()) return Undecodable("ce_type", "is missing");
+  if (event.type.empty()) return NoEvent("ce_type", "is missing");
   if (event.id.empty()) {
     event.id = fmt::format("{}/{}/{}", position.topic, position.partition, position.offset);
   }

@@ -20,12 +20,6 @@ namespace dom = simdjson::dom;
 // simdjson counts a container when it opens its first member, and refuses at the bound itself.
 constexpr std::size_t kMaxDepth = 128 + 1;
 
-absl::Status Undecodable(std::string_view field, std::string_view what) {
-  return MakeError(Reason::kEventInvalid,
-                   fmt::format("the record is no CloudEvents event: `{}` {}", field, what),
-                   {{std::string(error_key::kField), std::string(field)}});
-}
-
 // Without parameters and blanks.
 absl::string_view MediaType(std::string_view content_type) {
   std::string_view type = content_type.substr(0, content_type.find(';'));
@@ -54,14 +48,14 @@ struct DataMembers {
 
 absl::Status ReadData(const DataMembers& members, Event& event) {
   if (members.json.has_value() && members.base64.has_value()) {
-    return Undecodable("data", "and `data_base64` are both there");
+    return NoEvent("data", "and `data_base64` are both there");
   }
   if (members.base64.has_value()) {
     std::string_view text;
     std::string bytes;
     if (members.base64->get(text) != simdjson::SUCCESS ||
         !absl::Base64Unescape({text.data(), text.size()}, &bytes)) {
-      return Undecodable("data_base64", "is not base64");
+      return NoEvent("data_base64", "is not base64");
     }
     event.data = std::move(bytes);
   } else if (members.json.has_value()) {
@@ -75,8 +69,8 @@ absl::Status ReadData(const DataMembers& members, Event& event) {
 absl::Status ReadRequired(std::string_view name, dom::element value, std::string& into,
                           bool& seen) {
   std::string_view text;
-  if (seen) return Undecodable(name, "is there twice");
-  if (value.get(text) != simdjson::SUCCESS) return Undecodable(name, "is not a string");
+  if (seen) return NoEvent(name, "is there twice");
+  if (value.get(text) != simdjson::SUCCESS) return NoEvent(name, "is not a string");
   seen = true;
   into = text;
   return absl::OkStatus();
@@ -88,6 +82,12 @@ bool IsCloudEventsContentType(std::string_view content_type) {
   return absl::StartsWithIgnoreCase(MediaType(content_type), "application/cloudevents");
 }
 
+absl::Status NoEvent(std::string_view field, std::string_view what) {
+  return MakeError(Reason::kEventInvalid,
+                   fmt::format("the record is no CloudEvents event: `{}` {}", field, what),
+                   {{std::string(error_key::kField), std::string(field)}});
+}
+
 bool IsStructuredContentType(std::string_view content_type) {
   return absl::EqualsIgnoreCase(MediaType(content_type), "application/cloudevents+json");
 }
@@ -96,10 +96,10 @@ absl::Status ReadStructuredEvent(std::string_view json, Event& event) {
   dom::parser parser;
   dom::object members;
   if (parser.allocate(json.size(), kMaxDepth) != simdjson::SUCCESS) {
-    return Undecodable("data", "is too large to be read");
+    return NoEvent("data", "is too large to be read");
   }
   if (const auto error = parser.parse(json.data(), json.size()).get(members); error) {
-    return Undecodable("data", simdjson::error_message(error));
+    return NoEvent("data", simdjson::error_message(error));
   }
 
   bool seen_id = false;

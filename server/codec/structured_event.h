@@ -7,6 +7,9 @@
 
 namespace sidebus {
 
+// EVENT_INVALID: the record is no event, because its attribute or part `field` is wrong.
+absl::Status NoEvent(std::string_view field, std::string_view what);
+
 // Whether a content type says that the value is one event in the JSON event format.
 bool IsStructuredContentType(std::string_view content_type);
 

@@ -14,8 +14,8 @@ constexpr std::size_t kMaxNameBytes = 255;
 constexpr std::size_t kMaxUriBytes = 1024;
 constexpr std::size_t kMaxExtensionNameBytes = 20;
 constexpr std::size_t kMaxHeaders = 1000;
-constexpr std::int64_t kFirstSecond = 0;
-constexpr std::int64_t kLastSecond = 253'402'300'799;  // 9999-12-31T23:59:59Z
+constexpr std::int64_t kFirstEventSecond = 0;
+constexpr std::int64_t kLastEventSecond = 253'402'300'799;  // 9999-12-31T23:59:59Z
 
 absl::Status Invalid(std::string_view field, std::string_view what) {
   return MakeError(Reason::kEventInvalid, fmt::format("event field `{}` {}", field, what),
@@ -100,7 +100,7 @@ absl::Status ValidateEvent(const Event& event) {
     return status;
   }
   if (event.time.has_value() &&
-      (event.time->seconds < kFirstSecond || event.time->seconds > kLastSecond ||
+      (event.time->seconds < kFirstEventSecond || event.time->seconds > kLastEventSecond ||
        event.time->nanos < 0 || event.time->nanos > 999'999'999)) {
     return Invalid("time", "is outside of the years 1970 to 9999");
   }

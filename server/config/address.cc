@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::string_view kHowTo = "write host:port or unix:/absolute/path";
 
-absl::Status Invalid(std::string_view text, std::string_view what) {
+absl::Status NoAddress(std::string_view text, std::string_view what) {
   return absl::InvalidArgumentError(fmt::format("\"{}\" is no address: {}", text, what));
 }
 
@@ -31,14 +31,15 @@ absl::StatusOr<Address> ParseSocket(std::string_view text) {
   std::string_view path = text.substr(std::string_view("unix:").size());
   if (path.substr(0, 3) == "///") path.remove_prefix(2);
   if (path.size() < 2 || path[0] != '/' || path[1] == '/') {
-    return Invalid(text, "the path of a Unix socket is absolute, as in unix:/run/sidebus.sock");
+    return NoAddress(text, "the path of a Unix socket is absolute, as in unix:/run/sidebus.sock");
   }
-  if (path.back() == '/') return Invalid(text, "it names a directory; add a file name");
-  if (path.find('\0') != std::string_view::npos) return Invalid(text, "it contains a zero byte");
+  if (path.back() == '/') return NoAddress(text, "it names a directory; add a file name");
+  if (path.find('\0') != std::string_view::npos) return NoAddress(text, "it contains a zero byte");
   if (path.size() > kMaxSocketPath) {
-    return Invalid(text, fmt::format("the path has {} bytes, a Unix socket's at most {}; choose a "
-                                     "shorter one",
-                                     path.size(), kMaxSocketPath));
+    return NoAddress(text,
+                     fmt::format("the path has {} bytes, a Unix socket's at most {}; choose a "
+                                 "shorter one",
+                                 path.size(), kMaxSocketPath));
   }
   Address address;
   address.path = std::string(path);
@@ -50,22 +51,22 @@ absl::StatusOr<Address> ParseSocket(std::string_view text) {
 absl::StatusOr<Address> ParseAddress(std::string_view text) {
   if (text.substr(0, 5) == "unix:") return ParseSocket(text);
   if (text.find("://") != std::string_view::npos) {
-    return Invalid(text, fmt::format("it has a scheme; {}", kHowTo));
+    return NoAddress(text, fmt::format("it has a scheme; {}", kHowTo));
   }
   const std::size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos) return Invalid(text, fmt::format("no port; {}", kHowTo));
+  if (colon == std::string_view::npos) return NoAddress(text, fmt::format("no port; {}", kHowTo));
 
   Address address;
   std::string_view host = text.substr(0, colon);
   if (host.size() >= 2 && host.front() == '[' && host.back() == ']') {
     address.host = std::string(host.substr(1, host.size() - 2));
-    if (!IsV6(address.host)) return Invalid(text, "no IPv6 address in the brackets");
+    if (!IsV6(address.host)) return NoAddress(text, "no IPv6 address in the brackets");
   } else if (host.find(':') != std::string_view::npos) {
-    return Invalid(text, "write an IPv6 address in brackets, as in [::1]:7420");
+    return NoAddress(text, "write an IPv6 address in brackets, as in [::1]:7420");
   } else if (!IsHostName(host)) {
-    return Invalid(text, host.empty()
-                             ? "no host; 127.0.0.1 is this machine, 0.0.0.0 every interface"
-                             : fmt::format("no such host name can be; {}", kHowTo));
+    return NoAddress(text, host.empty()
+                               ? "no host; 127.0.0.1 is this machine, 0.0.0.0 every interface"
+                               : fmt::format("no such host name can be; {}", kHowTo));
   } else {
     address.host = std::string(host);
   }
@@ -74,7 +75,7 @@ absl::StatusOr<Address> ParseAddress(std::string_view text) {
   unsigned number = 0;
   const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
   if (error != std::errc() || end != port.data() + port.size() || number > 65535) {
-    return Invalid(text, "the port is a number from 0 to 65535");
+    return NoAddress(text, "the port is a number from 0 to 65535");
   }
   address.port = static_cast<std::uint16_t>(number);
   return address;

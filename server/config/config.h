@@ -64,6 +64,7 @@ struct DeadLetterConfig {
 };
 
 enum class OnUndecodable : std::uint8_t { kDeadLetter, kSkip, kHalt };
+enum class OnTruncated : std::uint8_t { kEarliest, kHalt };
 
 // How the members of a group share out its partitions. kAuto: kConsumer where brokers have it.
 enum class RebalanceProtocol : std::uint8_t { kClassic, kConsumer, kAuto };
@@ -83,6 +84,7 @@ struct SubscribeConfig {
   std::uint32_t max_interruptions = 10;
   Duration revoke_grace = std::chrono::seconds(2);
   OnUndecodable on_undecodable = OnUndecodable::kDeadLetter;
+  OnTruncated on_truncated = OnTruncated::kEarliest;
   RebalanceProtocol group_protocol = RebalanceProtocol::kClassic;
   PartitionAssignor assignor = PartitionAssignor::kRange;
   std::string static_member;  // its variables are expanded

@@ -7,7 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "server/config/units.h"
+#include "server/event/topic_name.h"
 
 namespace sidebus {
 namespace {
@@ -104,15 +106,49 @@ void CheckDeadLetter(ConfigDraft& draft) {
       rest.replace(at, placeholder.size(), 1, 'x');
     }
   }
-  const auto may_be = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '-';
-  };
-  if (!rest.empty() && rest.size() <= 249 && std::ranges::all_of(rest, may_be)) return;
+  if (IsTopicName(rest)) return;
   draft.AddProblem(kPath,
                    fmt::format("\"{}\" makes no topic name: 1 to 249 of A-Z a-z 0-9 . _ - and the "
                                "placeholders {{topic}} and {{group}}",
                                draft.config.dead_letter.topic));
+}
+
+// What the property says, or Kafka's default.
+Duration PropertyOr(const Config& config, const std::string& name, Duration otherwise) {
+  const auto property = config.broker.properties.find(name);
+  std::int64_t ms = 0;
+  if (property == config.broker.properties.end() || !absl::SimpleAtoi(property->second, &ms)) {
+    return otherwise;
+  }
+  return std::chrono::milliseconds(ms);
+}
+
+// librdkafka refuses a poll interval below the session time-out, and a member that takes longer than
+// that for a rebalance is put out of its group.
+void CheckPollInterval(ConfigDraft& draft) {
+  constexpr std::string_view kProperties = "broker.kafka.properties";
+  constexpr Duration kCommit = std::chrono::seconds(4);
+  if (draft.has_problem(kProperties) || draft.has_problem("subscribe.revoke_grace")) return;
+  const Config& config = draft.config;
+  const Duration interval =
+      PropertyOr(config, "max.poll.interval.ms", std::chrono::milliseconds(300'000));
+  const Duration session =
+      PropertyOr(config, "session.timeout.ms", std::chrono::milliseconds(45'000));
+  if (interval < session) {
+    draft.AddProblem(kProperties,
+                     fmt::format("max.poll.interval.ms ({}) is less than session.timeout.ms ({}); "
+                                 "lower the second or raise the first",
+                                 FormatDuration(interval), FormatDuration(session)));
+  }
+  if (interval < config.subscribe.revoke_grace + kCommit) {
+    const bool given = draft.given("subscribe.revoke_grace");
+    draft.AddProblem(given ? "subscribe.revoke_grace" : kProperties,
+                     fmt::format("subscribe.revoke_grace ({}) and {} for the last commit are more "
+                                 "than max.poll.interval.ms ({}): a member that takes so long is "
+                                 "put out of its group",
+                                 FormatDuration(config.subscribe.revoke_grace),
+                                 FormatDuration(kCommit), FormatDuration(interval)));
+  }
 }
 
 }  // namespace
@@ -136,6 +172,7 @@ void CheckConfig(ConfigDraft& draft) {
   CheckBroker(draft);
   CheckAddresses(draft);
   CheckDeadLetter(draft);
+  CheckPollInterval(draft);
   AtMost(draft, "subscribe.min_lease", s.min_lease, "subscribe.lease", s.lease, FormatDuration);
   AtMost(draft, "subscribe.lease", s.lease, "subscribe.max_lease", s.max_lease, FormatDuration);
   AtMost(draft, "subscribe.min_backoff", s.min_backoff, "subscribe.max_backoff", s.max_backoff,

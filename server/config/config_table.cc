@@ -160,8 +160,12 @@ const std::vector<ConfigRow>& Rows() {
        "dead_letter", "", "", kYes,
        "What happens to a record that is no event. `halt`: it holds its key back; also what "
        "`dead_letter` means when that is off."},
-      {"subscribe.on_truncated", AnyField{}, "earliest", "", "", kDefaultOnly,
-       "Where to go on when a position is above the end of the log."},
+      {"subscribe.on_truncated",
+       Choice<[](Config& c) -> auto& { return c.subscribe.on_truncated; }>({"earliest", "halt"}),
+       "earliest", "", "", kYes,
+       "What happens when a group's position is beyond the end of a partition's log, which was "
+       "truncated or made anew. `earliest`: it goes on at the beginning. `halt`: its streams end "
+       "with LOG_TRUNCATED until somebody seeks."},
       {"subscribe.group_protocol",
        Choice<[](Config& c) -> auto& { return c.subscribe.group_protocol; }>(
            {"classic", "consumer", "auto"}),

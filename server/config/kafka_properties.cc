@@ -64,7 +64,6 @@ constexpr auto kRefused = std::to_array<Refused>({
     {"group.protocol.type", "set subscribe.group_protocol"},
     {"group.remote.assignor", "set subscribe.assignor"},
     {"partition.assignment.strategy", "set subscribe.assignor"},
-    {"max.poll.interval.ms", kPart},
     {"enable.auto.commit", kPromise},
     {"auto.commit.enable", kPromise},
     {"auto.commit.interval.ms", kPromise},

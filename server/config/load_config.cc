@@ -10,6 +10,7 @@
 #include "server/config/document.h"
 #include "server/config/expand.h"
 #include "server/config/producer_config_reader.h"
+#include "server/event/topic_name.h"
 
 namespace sidebus {
 namespace {
@@ -17,7 +18,6 @@ namespace {
 constexpr std::string_view kProducerConfigVariable = "EVENT_BUS_PRODUCER_CONFIG";
 constexpr std::string_view kTopicPrefixVariable = "EVENT_BUS_TOPIC_PREFIX";
 constexpr std::string_view kFileVariable = "SIDEBUS_CONFIG";
-constexpr std::size_t kLongestName = 249;  // Kafka's
 
 ConfigNode TextNode(std::string text) {
   ConfigNode node;
@@ -204,23 +204,15 @@ class Loader {
       return;
     }
     member = *std::move(expanded);
-    if (member.size() <= kLongestName && IsKafkaName(member)) return;
+    if (member.size() <= kMaxTopicLength && HasTopicCharactersOnly(member)) return;
     draft_.AddProblem("subscribe.static_member",
                       fmt::format("expected at most {} letters, digits, '.', '_' and '-'; found "
                                   "\"{}\"",
-                                  kLongestName, member));
-  }
-
-  // For topics and members.
-  static bool IsKafkaName(const std::string& name) {
-    return std::all_of(name.begin(), name.end(), [](char c) {
-      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-             c == '.' || c == '_' || c == '-';
-    });
+                                  kMaxTopicLength, member));
   }
 
   void CheckPrefix() {
-    if (IsKafkaName(draft_.config.topic_prefix)) return;
+    if (HasTopicCharactersOnly(draft_.config.topic_prefix)) return;
     draft_.AddProblem("topic_prefix", "a topic's name has letters, digits, '.', '_' and '-' only");
   }
 

@@ -4,10 +4,11 @@
 
 #include <algorithm>
 
+#include "server/event/topic_name.h"
+
 namespace sidebus {
 namespace {
 
-constexpr std::size_t kMaxTopic = 249;      // Kafka's bound
 constexpr std::size_t kMaxEventType = 255;  // ours (EVENT_INVALID at publish)
 
 using Problems = std::vector<ConfigProblem>;
@@ -88,16 +89,14 @@ class Reader {
 
 // Why Kafka would refuse the topic; empty when it would not.
 std::string TopicProblem(const std::string& topic, const std::string& prefix) {
-  const bool valid = std::all_of(topic.begin(), topic.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '-';
-  });
-  if (!valid) return "a topic's name has letters, digits, '.', '_' and '-' only";
-  if (topic == "." || topic == "..") return "Kafka allows no topic of this name";
+  if (!HasTopicCharactersOnly(topic)) {
+    return "a topic's name has letters, digits, '.', '_' and '-' only";
+  }
+  if (IsReservedTopicName(topic)) return "Kafka allows no topic of this name";
   const std::size_t length = topic.size() + (prefix.empty() ? 0 : prefix.size() + 1);
-  if (length <= kMaxTopic) return "";
+  if (length <= kMaxTopicLength) return "";
   return fmt::format("the topic's full name has {} characters, Kafka's limit is {}", length,
-                     kMaxTopic);
+                     kMaxTopicLength);
 }
 
 std::string EventTypeProblem(const std::string& type) {

@@ -19,7 +19,7 @@ constexpr Duration kWriteAgain = std::chrono::milliseconds(250);
 
 constexpr char kDrainReason[] = "an operator moves the positions of the group";
 
-absl::Status Invalid(std::string_view field, std::string_view what) {
+absl::Status SeekInvalid(std::string_view field, std::string_view what) {
   return MakeError(Reason::kStartInvalid, fmt::format("seek: {}: {}", field, what),
                    {{std::string(error_key::kField), std::string(field)}});
 }
@@ -61,20 +61,22 @@ void SeekJob::Run() {
 }
 
 absl::Status SeekJob::CheckOrder() const {
-  if (order_.group.empty()) return Invalid("group", "which one? It is empty");
+  if (order_.group.empty()) return SeekInvalid("group", "which one? It is empty");
   for (const std::string& topic : order_.topics) {
-    if (topic.empty()) return Invalid("topics", "a topic's name is not empty");
+    if (topic.empty()) return SeekInvalid("topics", "a topic's name is not empty");
   }
   if (order_.to.at != StartPosition::At::kPositions) return absl::OkStatus();
-  if (!order_.topics.empty()) return Invalid("topics", "positions name their topics themselves");
-  if (order_.to.positions.empty()) return Invalid("positions", "there are none");
+  if (!order_.topics.empty())
+    return SeekInvalid("topics", "positions name their topics themselves");
+  if (order_.to.positions.empty()) return SeekInvalid("positions", "there are none");
   std::set<Key> seen;
   for (const Position& one : order_.to.positions) {
     if (one.topic.empty() || one.partition < 0 || one.offset < 0) {
-      return Invalid("positions", "each has a topic, a partition and an offset from 0");
+      return SeekInvalid("positions", "each has a topic, a partition and an offset from 0");
     }
     if (!seen.emplace(one.topic, one.partition).second) {
-      return Invalid("positions", fmt::format("{}/{} is there twice", one.topic, one.partition));
+      return SeekInvalid("positions",
+                         fmt::format("{}/{} is there twice", one.topic, one.partition));
     }
   }
   return absl::OkStatus();
@@ -121,7 +123,7 @@ void SeekJob::OnDescribed(GroupDescription found) {
   if (topics.empty()) {
     for (const auto& [key, offset] : stands_) topics.insert(key.first);
   }
-  if (topics.empty()) return Fail(Invalid("topics", "the group stands on none: name them"));
+  if (topics.empty()) return Fail(SeekInvalid("topics", "the group stands on none: name them"));
   topics_.assign(topics.begin(), topics.end());
   if (order_.to.at != StartPosition::At::kPositions) {
     return FindOffsets(order_.to.at,

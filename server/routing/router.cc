@@ -5,26 +5,20 @@
 
 #include "fmt/format.h"
 #include "fmt/ranges.h"
+#include "server/event/topic_name.h"
 
 namespace sidebus {
 namespace {
 
-constexpr std::size_t kMaxTopicBytes = 249;
-
-bool IsTopicCharacter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-         c == '_' || c == '-';
-}
-
 // What Kafka has against a topic name; empty when nothing.
 std::string TopicFault(std::string_view full_topic) {
   if (full_topic.empty()) return "is empty";
-  if (full_topic.size() > kMaxTopicBytes) {
+  if (full_topic.size() > kMaxTopicLength) {
     return fmt::format("has {} characters with its prefix; Kafka allows {}", full_topic.size(),
-                       kMaxTopicBytes);
+                       kMaxTopicLength);
   }
-  if (full_topic == "." || full_topic == "..") return "is a name that Kafka reserves";
-  if (!std::all_of(full_topic.begin(), full_topic.end(), IsTopicCharacter)) {
+  if (IsReservedTopicName(full_topic)) return "is a name that Kafka reserves";
+  if (!HasTopicCharactersOnly(full_topic)) {
     return "has a character that Kafka refuses; use letters, digits, dot, underscore and hyphen";
   }
   return "";

@@ -13,9 +13,9 @@
 namespace sidebus {
 namespace {
 
-constexpr EventMessage kMessage = {"sidebus.v1.PublishRequest", "the request",
-                                   ": send less at once, or use PublishStream",
-                                   sidebus::v1::PublishRequest::kEventsFieldNumber};
+constexpr EventMessage kPublishRequest = {"sidebus.v1.PublishRequest", "the request",
+                                          ": send less at once, or use PublishStream",
+                                          sidebus::v1::PublishRequest::kEventsFieldNumber};
 
 // Calls that read at a time, and calls that may wait for that, so that both together fit.
 ReadSlots::Options SlotsOf(const MemoryBudget& budget, std::uint64_t largest,
@@ -70,13 +70,13 @@ CallTask PublishService::Publish(CallRef call, grpc::ByteBuffer message, SteadyT
 absl::StatusOr<PublishBatch> PublishService::Admit(const ServerCall& call,
                                                    grpc::ByteBuffer& message,
                                                    SteadyTime deadline) const {
-  const auto needed = MemoryFor(message, kMessage, limits_.max_request_bytes,
+  const auto needed = MemoryFor(message, kPublishRequest, limits_.max_request_bytes,
                                 limits_.max_events_per_request, budget_.limit());
   if (!needed.ok()) return needed.status();
   if (!budget_.TryTake(*needed)) return NoMemoryForRequests();
   const absl::Cleanup give_back = [&] { budget_.Return(*needed); };
   sidebus::v1::PublishRequest request;
-  if (!ParseMessage(message, request)) return NoMessage(kMessage);
+  if (!ParseMessage(message, request)) return NoMessage(kPublishRequest);
   const TraceContext trace{call.Metadata("traceparent"), call.Metadata("tracestate")};
   PublishBatch batch;
   batch.events = EventsFromProto(*request.mutable_events(), trace);

@@ -18,8 +18,9 @@ namespace {
 // Nobody says when others give memory back.
 constexpr Duration kLookAgain = std::chrono::milliseconds(20);
 
-constexpr EventMessage kMessage = {"sidebus.v1.PublishStreamRequest", "a message of the stream", "",
-                                   sidebus::v1::PublishStreamRequest::kEventsFieldNumber};
+constexpr EventMessage kStreamRequest = {"sidebus.v1.PublishStreamRequest",
+                                         "a message of the stream", "",
+                                         sidebus::v1::PublishStreamRequest::kEventsFieldNumber};
 
 grpc::ByteBuffer AckBuffer(sidebus::v1::PublishAck ack) {
   sidebus::v1::PublishStreamResponse response;
@@ -113,14 +114,14 @@ absl::Status PublishStreamService::HandleMessage(const ServerCall& call, SteadyT
                                                  bool first, grpc::ByteBuffer& message,
                                                  PublishStreamState& stream) {
   const std::uint64_t bytes = message.Length();
-  const auto needed = MemoryFor(message, kMessage, requests_.max_request_bytes,
+  const auto needed = MemoryFor(message, kStreamRequest, requests_.max_request_bytes,
                                 limits_.events_in_flight, budget_.limit());
   if (!needed.ok()) return needed.status();
   // In memory already, so it counts even beyond the limit; the publisher counts the events.
   budget_.Take(*needed);
   const absl::Cleanup give_back = [&] { budget_.Return(*needed); };
   sidebus::v1::PublishStreamRequest request;
-  if (!ParseMessage(message, request)) return NoMessage(kMessage);
+  if (!ParseMessage(message, request)) return NoMessage(kStreamRequest);
   if (request.has_start()) {
     if (!first) {
       return MakeError(Reason::kStartInvalid, "a start is for the first message only",

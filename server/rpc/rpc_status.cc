@@ -17,7 +17,7 @@ constexpr std::int64_t kNanosPerSecond = 1'000'000'000;
 constexpr std::int64_t kMaxSeconds = std::numeric_limits<std::int64_t>::max() / kNanosPerSecond - 1;
 // A client takes 8 KiB of metadata by default: message, message once more in the details (which
 // travel as base64), reason, values.
-constexpr std::size_t kMaxMessage = 1024;
+constexpr std::size_t kMaxErrorText = 1024;
 constexpr std::size_t kMaxValue = 512;
 
 // Longer texts are cut.
@@ -71,7 +71,7 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
   if (absl::IsCancelled(status)) return grpc::Status::CANCELLED;
   grpc::Status result;
-  grpc::SetErrorDetails(Convert(status, {.message = kMaxMessage, .value = kMaxValue}), &result);
+  grpc::SetErrorDetails(Convert(status, {.message = kMaxErrorText, .value = kMaxValue}), &result);
   return result;
 }
 

@@ -66,7 +66,7 @@ struct BufferedRecord {
   RecordState state = RecordState::kReady;
   std::uint32_t attempt = 1;
   std::uint32_t interruptions = 0;
-  bool delivered_before = false;
+  std::uint32_t delivered = 0;  // the attempt of the last delivery; 0: none yet
 
   // Who was handed it last, and under which id; null when nobody was or they left.
   StreamState* holder = nullptr;
@@ -125,9 +125,14 @@ class RecordPool {
   void Free(BufferedRecord& record) {
     record = BufferedRecord();
     free_.push_back(&record);
+    if (free_.size() < records_.size() || records_.size() <= kKept) return;
+    free_ = {};
+    records_.clear();
   }
 
  private:
+  static constexpr std::size_t kKept = 1024;  // the memory of more is given back when none is used
+
   std::deque<BufferedRecord> records_;
   std::vector<BufferedRecord*> free_;
 };

@@ -9,20 +9,16 @@
 #include "server/base/error.h"
 #include "server/base/log.h"
 #include "server/base/mutex.h"
+#include "server/event/topic_name.h"
 
 namespace sidebus {
 namespace {
 
-constexpr std::size_t kMaxTopicLength = 249;
 constexpr std::size_t kHashLength = 9;  // with its "-"
 
-// How long a look-up may take before it is asked what it found.
-constexpr Duration kLookUp = std::chrono::seconds(1);
-
-bool MayBeInTopicName(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-         c == '_' || c == '-';
-}
+// How long a look-up may take before it is asked what it found. A topic that is missing is asked for
+// again after a second (TopicLookups), so less than that.
+constexpr Duration kLookUp = std::chrono::milliseconds(500);
 
 // FNV-1a: the same in every version and process, because topics are found again by it.
 std::uint32_t StableHash(std::string_view text) {
@@ -45,7 +41,7 @@ std::string DeadLetterTopic(std::string_view pattern, std::string_view topic,
       std::string(pattern), {{"{topic}", std::string(topic)}, {"{group}", std::string(group)}});
   std::string name = whole;
   std::ranges::replace_if(
-      name, [](char c) { return !MayBeInTopicName(c); }, '-');
+      name, [](char c) { return !IsTopicCharacter(c); }, '-');
   // A letter must not come back to where it was refused.
   if (name == topic) name += ".dead";
   if (name.size() <= max_length) return name;
@@ -56,47 +52,19 @@ std::string DeadLetterTopic(std::string_view pattern, std::string_view topic,
 // What outlives DeadLetters: timers, and the broker's answers.
 class DeadLetters::Shared : public std::enable_shared_from_this<Shared> {
  public:
-  Shared(const Clock& clock, Timers& timers) : clock_(clock), timers_(timers) {}
+  Shared(Producer& producer, const Clock& clock, Timers& timers)
+      : producer_(producer), clock_(clock), timers_(timers) {}
 
-  // Of a topic that is not to be made: says so when it is missing. Asks until a broker answers.
-  void CheckLater(ProducerTopic& topic) {
-    timers_.At(clock_.Now() + kLookUp, [&topic, weak = weak_from_this()] {
-      if (const auto self = weak.lock()) self->Check(topic);
-    });
-  }
-
-  // The producer's topics are not touched any more.
-  void Stop() {
+  // A broker is being asked for the topic. When it says that it is missing, so does OnMissing().
+  void CheckLater(ProducerTopic& topic, MadeLike like) {
     MutexLock lock(mu_);
-    stopped_ = true;
+    if (checking_.insert(topic.name()).second) CheckLaterLocked(topic, std::move(like));
   }
 
-  // False: it is being made already.
-  bool StartMaking(const std::string& topic) {
+  // Says so, once until it is there, or has it made.
+  void OnMissing(ProducerTopic& topic, const MadeLike& like) {
     MutexLock lock(mu_);
-    return making_.insert(topic).second;
-  }
-
-  void Made(const std::string& topic, const absl::Status& made) {
-    {
-      MutexLock lock(mu_);
-      making_.erase(topic);
-    }
-    if (made.ok()) {
-      Log(LogLevel::kInfo, "a dead-letter topic was made", {{"topic", topic}});
-      return;
-    }
-    Missing(topic, made);
-  }
-
-  // Says so once, until it is there.
-  void Missing(const std::string& topic, const absl::Status& why) {
-    {
-      MutexLock lock(mu_);
-      if (!missing_.insert(topic).second) return;
-    }
-    Log(LogLevel::kWarning, "a dead-letter topic is missing: what should go there waits",
-        {{"topic", topic}, {"error", why}});
+    OnMissingLocked(topic, like);
   }
 
   void IsThere(const std::string& topic) {
@@ -104,24 +72,67 @@ class DeadLetters::Shared : public std::enable_shared_from_this<Shared> {
     missing_.erase(topic);
   }
 
- private:
-  void Check(ProducerTopic& topic) {
-    TopicReadiness readiness = TopicReadiness::kReady;
-    {
-      MutexLock lock(mu_);
-      if (stopped_) return;
-      readiness = topic.readiness();
-    }
-    if (readiness == TopicReadiness::kMissing) Missing(topic.name(), TopicIsMissing());
-    if (readiness == TopicReadiness::kWaiting) CheckLater(topic);
+  std::size_t missing() const {
+    MutexLock lock(mu_);
+    return missing_.size();
   }
 
+  // The producer is not touched any more.
+  void Stop() {
+    MutexLock lock(mu_);
+    stopped_ = true;
+  }
+
+ private:
+  void CheckLaterLocked(ProducerTopic& topic, MadeLike like) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    timers_.At(clock_.Now() + kLookUp,
+               [&topic, like = std::move(like), weak = weak_from_this()]() mutable {
+                 if (const auto self = weak.lock()) self->Check(topic, std::move(like));
+               });
+  }
+
+  // The lock is held while the producer is asked, so that Stop() waits for it.
+  void Check(ProducerTopic& topic, MadeLike like) {
+    MutexLock lock(mu_);
+    if (stopped_) return;
+    const TopicReadiness readiness = topic.readiness();
+    if (readiness == TopicReadiness::kWaiting) return CheckLaterLocked(topic, std::move(like));
+    checking_.erase(topic.name());
+    if (readiness == TopicReadiness::kMissing) OnMissingLocked(topic, like);
+  }
+
+  void OnMissingLocked(ProducerTopic& topic, const MadeLike& like)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (!like.has_value()) return SayMissing(topic.name(), TopicIsMissing());
+    if (!making_.insert(topic.name()).second) return;
+    producer_.CreateTopic(
+        topic, *like, [self = shared_from_this(), name = topic.name()](const absl::Status& made) {
+          self->Made(name, made);
+        });
+  }
+
+  void Made(const std::string& topic, const absl::Status& made) {
+    MutexLock lock(mu_);
+    making_.erase(topic);
+    if (!made.ok()) return SayMissing(topic, made);
+    Log(LogLevel::kInfo, "a dead-letter topic was made", {{"topic", topic}});
+  }
+
+  void SayMissing(const std::string& topic, const absl::Status& why)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (!missing_.insert(topic).second) return;
+    Log(LogLevel::kWarning, "a dead-letter topic is missing: what should go there waits",
+        {{"topic", topic}, {"error", why}});
+  }
+
+  Producer& producer_;
   const Clock& clock_;
   Timers& timers_;
-  Mutex mu_;
+  mutable Mutex mu_;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
+  std::set<std::string> checking_ ABSL_GUARDED_BY(mu_);
   std::set<std::string> making_ ABSL_GUARDED_BY(mu_);
-  std::set<std::string> missing_ ABSL_GUARDED_BY(mu_);
+  std::set<std::string> missing_ ABSL_GUARDED_BY(mu_);  // and that was said
 };
 
 // Owned by the producer from Produce() to its report.
@@ -149,7 +160,7 @@ DeadLetters::DeadLetters(DeadLetterOptions options, std::shared_ptr<const Router
       router_(std::move(router)),
       producer_(producer),
       budget_(budget),
-      shared_(std::make_shared<Shared>(clock, timers)) {}
+      shared_(std::make_shared<Shared>(producer, clock, timers)) {}
 
 DeadLetters::~DeadLetters() { shared_->Stop(); }
 
@@ -161,8 +172,10 @@ ProducerTopic& DeadLetters::TopicOf(std::string_view topic, std::string_view gro
 }
 
 void DeadLetters::Prepare(std::string_view topic, std::string_view group) {
-  if (!options_.create) shared_->CheckLater(TopicOf(topic, group));
+  if (!options_.create) shared_->CheckLater(TopicOf(topic, group), std::nullopt);
 }
+
+std::size_t DeadLetters::missing_topics() const { return shared_->missing(); }
 
 bool DeadLetters::TryReserve(std::uint64_t bytes) {
   if (budget_.TryTake(bytes)) return true;
@@ -172,27 +185,23 @@ bool DeadLetters::TryReserve(std::uint64_t bytes) {
 }
 
 absl::Status DeadLetters::Ready(ProducerTopic& topic, std::string_view origin) {
+  MadeLike like;
+  if (options_.create) like = router_->FullTopicOf(origin);
   switch (topic.readiness()) {
     case TopicReadiness::kReady:
       shared_->IsThere(topic.name());
       return absl::OkStatus();
     case TopicReadiness::kWaiting:
+      // What is found may be out of date when the letter is tried again.
+      shared_->CheckLater(topic, std::move(like));
       return MakeError(Reason::kBrokerDown,
                        "dead letter: no broker is up, or it has not said yet "
                        "whether the dead-letter topic exists");
     case TopicReadiness::kMissing:
       break;
   }
-  absl::Status missing = TopicIsMissing();
-  if (!options_.create) {
-    shared_->Missing(topic.name(), missing);
-  } else if (shared_->StartMaking(topic.name())) {
-    producer_.CreateTopic(topic, router_->FullTopicOf(origin),
-                          [shared = shared_, name = topic.name()](const absl::Status& made) {
-                            shared->Made(name, made);
-                          });
-  }
-  return missing;
+  shared_->OnMissing(topic, like);
+  return TopicIsMissing();
 }
 
 absl::Status DeadLetters::Write(const DeadLetter& letter, std::uint64_t reserved,

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,7 @@
 #include "server/base/memory_budget.h"
 #include "server/broker/producer.h"
 #include "server/codec/dead_letter.h"
+#include "server/event/topic_name.h"
 #include "server/routing/router.h"
 
 namespace sidebus {
@@ -25,7 +27,7 @@ struct DeadLetterOptions {
 // {topic} and {group} filled in. What no topic name may have becomes "-"; a name that is longer
 // than `max_length` is cut, and ends with "-" and 8 hex digits of a hash of the whole.
 std::string DeadLetterTopic(std::string_view pattern, std::string_view topic,
-                            std::string_view group, std::size_t max_length = 249);
+                            std::string_view group, std::size_t max_length = kMaxTopicLength);
 
 // A record on its way to a dead-letter topic.
 struct DeadLetter {
@@ -45,8 +47,7 @@ struct DeadLetter {
 // Memory: letters under way are copies, and take their bytes from a budget of their own, so that
 // neither publishing nor subscribing can keep them from being written.
 //
-// Thread safety: all methods may be called from any thread; no lock is held while the producer or
-// `done` runs. Life: outlived by what it borrows; letters under way may outlive it.
+// Thread safety: all methods may be called from any thread; no lock is held while `done` runs. Life: outlived by what it borrows; letters under way may outlive it.
 class DeadLetters {
  public:
   DeadLetters(DeadLetterOptions options, std::shared_ptr<const Router> router, Producer& producer,
@@ -56,6 +57,9 @@ class DeadLetters {
   // A subscription begins. Where topics are not made, it is said now that one is missing; where they
   // are, that is done when the first letter comes (docs/adr/0023).
   void Prepare(std::string_view topic, std::string_view group);
+
+  // Dead-letter topics that are missing, for which something waits or may have to. The log names them.
+  std::size_t missing_topics() const;
 
   // Memory for one letter; false: too many are under way. The first one always fits.
   bool TryReserve(std::uint64_t bytes);
@@ -72,6 +76,8 @@ class DeadLetters {
  private:
   class Under;  // a letter under way
   class Shared;
+  // The topic (with prefix) whose partitions and replicas a missing one gets; none: it is not made.
+  using MadeLike = std::optional<std::string>;
 
   ProducerTopic& TopicOf(std::string_view topic, std::string_view group);
   absl::Status Ready(ProducerTopic& topic, std::string_view origin);

@@ -19,12 +19,12 @@ constexpr std::uint64_t kAttributeOverhead = 2 * sizeof(std::string) + 64;
 std::uint64_t CostOf(const DecodedRecord& record) {
   const std::size_t attributes =
       record.event == nullptr ? 0 : record.event->headers.size() + record.event->extensions.size();
-  return record.bytes + record.rest.headers.memory() + kRecordOverhead +
+  // A structured record is kept as it was beside the event that was read from it.
+  const std::size_t twice =
+      record.event != nullptr && record.rest.value.has_value() ? record.rest.value->size() : 0;
+  return record.bytes + twice + record.rest.headers.memory() + kRecordOverhead +
          attributes * kAttributeOverhead;
 }
-
-// Other subscriptions give memory back without telling us.
-constexpr Duration kMemoryRetry = std::chrono::milliseconds(100);
 
 }  // namespace
 
@@ -348,7 +348,7 @@ void DeliveryBook::RunDue(SteadyTime now) {
     BufferedRecord& record = *std::get<BufferedRecord*>(*backoffs_.begin());
     if (record.state == RecordState::kDeadLettering) {
       backoffs_.erase(backoffs_.begin());
-      QueueLetter(record);
+      MoveToBack(record, to_write_);
       continue;
     }
     LeaveState(record);

@@ -174,6 +174,9 @@ class DeliveryBook {
   Duration OldestUnsettled(SteadyTime now) const;
 
  private:
+  // Others give memory back without telling us: when to ask again.
+  static constexpr Duration kMemoryRetry = std::chrono::milliseconds(100);
+
   using Due = std::tuple<SteadyTime, std::uint64_t, BufferedRecord*>;
 
   bool broadcast() const { return settings_.group.empty(); }
@@ -195,7 +198,6 @@ class DeliveryBook {
             std::string_view why, SteadyTime now);
   void GiveUp(BufferedRecord& record, DeadReason reason, bool dead_letter);
   void Halt(BufferedRecord& record, std::string_view what);
-  void QueueLetter(BufferedRecord& record);
   void LeaveLetters(BufferedRecord& record);
   void StopAwaiting(BufferedRecord& record);
   void WriteLater(BufferedRecord& record, const absl::Status& why, SteadyTime now);

@@ -23,9 +23,6 @@ const RetryPolicy kWriteAgain{.max_attempts = 0,
 // After so many the trouble is a lasting one: it is logged, and who leaves does not wait any more.
 constexpr std::uint32_t kLastingTrouble = 6;
 
-// Other groups give memory for letters back without telling us.
-constexpr Duration kMemoryRetry = std::chrono::milliseconds(100);
-
 std::string_view WhatHalts(DeadReason reason) {
   constexpr auto kTexts = std::to_array<std::string_view>({
       "an event used up its attempts and holds back its key",
@@ -54,7 +51,7 @@ void DeliveryBook::GiveUp(BufferedRecord& record, DeadReason reason, bool dead_l
   record.failure->awaited = true;
   ++awaited_letters_;
   if (record.holder != nullptr) ++record.holder->letters;
-  QueueLetter(record);
+  MoveToBack(record, to_write_);
 }
 
 void DeliveryBook::Halt(BufferedRecord& record, std::string_view what) {
@@ -68,8 +65,6 @@ void DeliveryBook::Halt(BufferedRecord& record, std::string_view what) {
        {"attempt", record.attempt},
        {"detail", record.failure->detail}});
 }
-
-void DeliveryBook::QueueLetter(BufferedRecord& record) { MoveToBack(record, to_write_); }
 
 std::optional<DeliveryBook::LetterToWrite> DeliveryBook::TakeLetter(
     absl::FunctionRef<bool(std::uint64_t)> reserve, SteadyTime now, SystemTime wall_now) {
@@ -92,7 +87,7 @@ std::optional<DeliveryBook::LetterToWrite> DeliveryBook::TakeLetter(
       .reason = std::string(NameOf(failure.reason)),
       .detail = failure.detail,
       .group = settings_.group,
-      .attempts = record.delivered_before ? record.attempt : 0,
+      .attempts = record.delivered,
       .origin = {topic.full_topic, record.partition->partition, record.offset},
       .timestamp = record.broker_time,
       .first_failure =
@@ -123,7 +118,7 @@ void DeliveryBook::LetterDone(std::uint64_t number, const absl::Status& written,
     LeaveState(record);
     return Halt(record, "an event is too large for its dead-letter topic and holds back its key");
   }
-  QueueLetter(record);
+  MoveToBack(record, to_write_);
 }
 
 void DeliveryBook::StopAwaiting(BufferedRecord& record) {

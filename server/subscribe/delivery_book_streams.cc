@@ -10,7 +10,7 @@
 namespace sidebus {
 namespace {
 
-double Seconds(Duration duration) {
+double SecondsFromZero(Duration duration) {
   return std::max(0.0, std::chrono::duration<double>(duration).count());
 }
 
@@ -101,11 +101,11 @@ std::vector<Delivery> DeliveryBook::Take(StreamState& stream, std::uint32_t max_
     if (bytes > max_bytes && !deliveries.empty()) break;
     MoveToBack(record, stream.taken);
     record.taken_at = now;
-    if (std::exchange(record.delivered_before, true)) {
+    if (std::exchange(record.delivered, record.attempt) > 0) {
       record.type->metrics.redeliveries.Increment();
     } else {
       record.type->metrics.first_deliveries.Increment();
-      record.type->metrics.age.Observe(Seconds(wall_now - record.broker_time));
+      record.type->metrics.age.Observe(SecondsFromZero(wall_now - record.broker_time));
     }
     deliveries.push_back(Delivery{.id = record.delivery_id,
                                   .attempt = record.attempt,
@@ -145,7 +145,7 @@ void DeliveryBook::Ack(StreamState& stream, std::uint64_t id, SteadyTime now) {
   stream.suspect = false;
   stream.dead.Forget(id);
   DeliveredTypeMetrics& metrics = record.type->metrics;
-  metrics.processing.Observe(Seconds(now - record.taken_at));
+  metrics.processing.Observe(SecondsFromZero(now - record.taken_at));
   SettleRecord(record, metrics.settled_ack, now);
 }
 

@@ -5,8 +5,9 @@
 namespace sidebus {
 namespace {
 
-double Number(std::uint64_t number) { return static_cast<double>(number); }
 double Seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+double Number(std::uint64_t number) { return static_cast<double>(number); }
 
 void Add(SubscriptionFigures& sum, const SubscriptionFigures& figures) {
   sum.streams += figures.streams;

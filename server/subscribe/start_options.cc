@@ -6,6 +6,7 @@
 
 #include "fmt/format.h"
 #include "server/base/error.h"
+#include "server/event/topic_name.h"
 #include "server/subscribe/retry_policy.h"
 
 namespace sidebus {
@@ -13,7 +14,6 @@ namespace {
 
 constexpr std::size_t kMaxGroupLength = 255;
 constexpr std::size_t kMaxMemberLength = 255;
-constexpr std::size_t kMaxTopicLength = 249;
 constexpr std::size_t kMaxNames = 1'000;  // topics, event types
 constexpr std::size_t kMaxPositions = 10'000;
 
@@ -23,14 +23,6 @@ absl::Status StartInvalid(std::string_view field, std::string_view what) {
 }
 
 bool IsControl(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
-
-bool IsTopicName(std::string_view name) {
-  if (name.empty() || name.size() > kMaxTopicLength || name == "." || name == "..") return false;
-  return std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '-';
-  });
-}
 
 absl::Status CheckName(std::string_view field, std::string_view name, std::size_t max_length) {
   if (name.size() > max_length) {

@@ -71,6 +71,7 @@ std::shared_ptr<StreamState> Subscription::Attach(EffectiveStart start, std::str
     const SteadyTime now = world_.clock.Now();
     stream = std::make_shared<StreamState>(std::move(start), std::move(name), sink);
     stream->next_heartbeat = now + world_.options.heartbeat;
+    if (consumer_ != nullptr) stream->acks_lost = consumer_->stats().acks_lost;
     streams_.push_back(stream);
     linger_until_.reset();
     book_.Attach(*stream, now);
@@ -247,36 +248,42 @@ Subscription::Effects Subscription::Collect(Caller caller) {
   return effects;
 }
 
+// A letter that is refused makes room for the next one, which may be refused, too: so not recursively.
 void Subscription::Run(Effects effects) {
-  for (const auto& gate : effects.notify) gate->Notify();
-  if (effects.arm.has_value()) Arm(*effects.arm);
-  for (DeliveryBook::LetterToWrite& letter : effects.letters) Write(std::move(letter));
-  if (effects.closed) {
-    world_.timers.At(world_.clock.Now(), [self = shared_from_this()] { self->TakeDown(); });
+  while (true) {
+    for (const auto& gate : effects.notify) gate->Notify();
+    if (effects.arm.has_value()) Arm(*effects.arm);
+    const std::vector<LetterResult> refused = Write(std::move(effects.letters));
+    if (effects.closed) {
+      world_.timers.At(world_.clock.Now(), [self = shared_from_this()] { self->TakeDown(); });
+    }
+    if (refused.empty()) return;
+    effects = Note(refused);
   }
 }
 
-void Subscription::Write(DeliveryBook::LetterToWrite next) {
-  const std::uint64_t number = next.letter.number;
-  const absl::Status accepted =
-      world_.dead_letters->Write(std::move(next.letter), next.reserved,
-                                 [weak = weak_from_this(), number](const absl::Status& written) {
-                                   if (const auto self = weak.lock()) {
-                                     self->OnLetterDone(number, written);
-                                   }
-                                 });
-  if (!accepted.ok()) OnLetterDone(number, accepted);
+std::vector<Subscription::LetterResult> Subscription::Write(
+    std::vector<DeliveryBook::LetterToWrite> letters) {
+  std::vector<LetterResult> refused;
+  for (DeliveryBook::LetterToWrite& next : letters) {
+    const std::uint64_t number = next.letter.number;
+    absl::Status accepted =
+        world_.dead_letters->Write(std::move(next.letter), next.reserved,
+                                   [weak = weak_from_this(), number](const absl::Status& written) {
+                                     if (const auto self = weak.lock())
+                                       self->Run(self->Note({{number, written}}));
+                                   });
+    if (!accepted.ok()) refused.push_back({number, std::move(accepted)});
+  }
+  return refused;
 }
 
-void Subscription::OnLetterDone(std::uint64_t number, const absl::Status& written) {
-  Effects effects;
-  {
-    MutexLock lock(mu_);
-    book_.LetterDone(number, written, world_.clock.Now());
-    book_.Dispatch();
-    effects = Collect(Caller::kSubscriber);
-  }
-  Run(std::move(effects));
+Subscription::Effects Subscription::Note(const std::vector<LetterResult>& results) {
+  MutexLock lock(mu_);
+  const SteadyTime now = world_.clock.Now();
+  for (const LetterResult& result : results) book_.LetterDone(result.number, result.written, now);
+  book_.Dispatch();
+  return Collect(Caller::kSubscriber);
 }
 
 void Subscription::Arm(SteadyTime when) {

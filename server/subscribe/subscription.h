@@ -135,8 +135,13 @@ class Subscription final : public ConsumerHandler,
 
   Effects Collect(Caller caller) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Run(Effects effects);
-  void Write(DeliveryBook::LetterToWrite letter);
-  void OnLetterDone(std::uint64_t number, const absl::Status& written);
+  struct LetterResult {
+    std::uint64_t number = 0;
+    absl::Status written;
+  };
+  // The results of those that were refused at once; the others come later.
+  std::vector<LetterResult> Write(std::vector<DeliveryBook::LetterToWrite> letters);
+  Effects Note(const std::vector<LetterResult>& results);
   void Arm(SteadyTime when);
   void OnTimer();
   void SendHeartbeats(SteadyTime now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -145,6 +150,7 @@ class Subscription final : public ConsumerHandler,
   void FinishWhenSettled(StreamState& stream) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Finish(const std::shared_ptr<StreamState>& stream) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Finished(const std::shared_ptr<StreamState>& stream, const absl::Status& committed);
+  absl::Status AllCommittedOf(const StreamState& stream) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void End(StreamState& stream, std::optional<absl::Status> end, bool clean)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status NoTopicExists() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

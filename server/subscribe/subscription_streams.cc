@@ -144,10 +144,20 @@ void Subscription::Finished(const std::shared_ptr<StreamState>& stream,
   {
     MutexLock lock(mu_);
     if (stream->phase == StreamState::Phase::kEnded) return;
-    End(*stream, committed, true);
+    End(*stream, committed.ok() ? AllCommittedOf(*stream) : committed, true);
     effects = Collect(Caller::kThread);
   }
   Run(std::move(effects));
+}
+
+// OK promises that each of its acks is committed.
+absl::Status Subscription::AllCommittedOf(const StreamState& stream) const {
+  if (consumer_ == nullptr || consumer_->stats().acks_lost == stream.acks_lost) {
+    return absl::OkStatus();
+  }
+  return MakeError(Reason::kDeliveryRevoked,
+                   "subscribe: partitions went to another member of the group before the last acks "
+                   "in them were committed: some events that were acked come again");
 }
 
 // Detaches the stream. `end`: what its transport is told; nullopt when that is gone.

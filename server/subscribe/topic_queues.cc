@@ -37,6 +37,7 @@ void Topics::Detach(StreamState& stream, const std::vector<TopicInterest>& inter
     TopicQueues& topic = Find(interest.full_topic);
     --topic.streams;
     topic.wanted_until = until;
+    if (interest.all_types) topic.all_types_until = until;
     Remove(topic.all_types, stream);
     for (auto& [type, queue] : topic.types) leave(*queue);
     if (topic.unknown != nullptr) leave(*topic.unknown);
@@ -102,6 +103,7 @@ TypeQueue& Topics::FindOrMake(TopicQueues& topic, const std::string& type) {
 std::unique_ptr<TypeQueue> Topics::Make(const TopicQueues& topic, std::string_view label) {
   auto queue = std::make_unique<TypeQueue>();
   queue->streams = topic.all_types;
+  queue->wanted_until = topic.all_types_until;
   queue->metrics = metrics_.ForType(group_label_, label);
   return queue;
 }

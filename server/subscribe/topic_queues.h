@@ -33,6 +33,7 @@ struct TopicQueues {
   SteadyTime wanted_until{};                 // counts when `streams` is 0
   std::size_t streams = 0;                   // that read this topic
   std::vector<StreamState*> all_types;       // that read every type
+  SteadyTime all_types_until{};              // types that come first after such a stream left
   std::map<std::string, std::unique_ptr<TypeQueue>, std::less<>> types;
   absl::flat_hash_map<std::string_view, TypeQueue*, std::hash<std::string_view>> by_type;
   std::unique_ptr<TypeQueue> unknown;

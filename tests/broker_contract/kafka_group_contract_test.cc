@@ -227,12 +227,12 @@ TEST_P(KafkaGroupContract, ASecondMemberOfAStaticNameTakesThePlaceOfTheFirstOrWa
   EXPECT_TRUE(CloseAndWait(std::move(two)).ok());
 }
 
-const auto kBackends =
+const auto kGroupBackends =
     testing::Values(KafkaAt("Range", kKafka), KafkaAt("Sticky", kKafka, kStickyMembers),
                     KafkaAt("Consumer", kKafka, kConsumerMembers), KafkaAt("Range39", kKafka39),
                     KafkaAt("Sticky39", kKafka39, kStickyMembers));
 
-INSTANTIATE_TEST_SUITE_P(Kafka, KafkaGroupContract, kBackends, NameOfBackend);
+INSTANTIATE_TEST_SUITE_P(Kafka, KafkaGroupContract, kGroupBackends, NameOfBackend);
 
 // `auto` and `consumer` on brokers that have the consumer protocol, and on those that have not.
 class KafkaProtocolContract : public KafkaGroupContract {

@@ -178,6 +178,28 @@ def test_seek_moves_a_group_that_nobody_reads(one, bus, group, cluster, prefix):
     assert [each.event.id for each in bus.subscribe(group, TYPE).take(3)] == ["B1", "C1", "D1"]
 
 
+@pytest.mark.parametrize("policy", ["earliest", "halt"])
+def test_a_group_beyond_the_end_of_its_log_does_as_it_is_told(
+    gateway, connect, group, cluster, policy
+):
+    subscribe = {"linger": "1s", "on_truncated": policy}
+    one = gateway(ROUTES, partitions=1, admin_api=True, subscribe=subscribe)
+    bus, topic = connect(one), f"{one.prefix}-orders"
+    stand(bus, cluster, one, group, at=4)
+    cluster.stand(group, topic, 0, 1000)
+
+    stream = bus.subscribe(group, TYPE)
+    if policy == "halt":
+        code, fault = stream.end()
+        assert (code, fault.reason) == (grpc.StatusCode.DATA_LOSS, "LOG_TRUNCATED")
+        assert cluster.committed(group, topic) == {0: 1000}
+        assert one.operate("seek", group, "--to", "orders/0=2").returncode == 0
+        stream = bus.subscribe(group, TYPE)
+
+    first = 0 if policy == "earliest" else 2
+    assert [each.event.id for each in stream.take(4 - first)] == ["A1", "B1", "C1", "D1"][first:]
+
+
 def test_seek_to_a_time_and_out_of_range(one, bus, group, cluster, prefix):
     stand(bus, cluster, one, group, at=0)
 

@@ -114,6 +114,22 @@ def test_events_that_could_not_be_flushed_are_counted_and_its_exit_code_is_3(stu
     assert_not_written(call)
 
 
+@pytest.mark.parametrize("grace", ["1s", "2s"])
+def test_deliveries_that_nobody_settles_are_counted_and_its_exit_code_is_3(
+    gateway, connect, broker, group, grace
+):
+    one = gateway(ORDERS, broker, shutdown={"grace": grace})
+    bus = connect(one)
+    bus.must_publish(*(Event(type="order.created", key=b"%d" % n) for n in range(3)))
+    stream = bus.subscribe(group, "order.created")
+    held = stream.take(3)
+    stream.ack(held[0])
+
+    assert one.stop(int(grace[0]) + 1) == 3
+
+    assert re.search(r"\b2 deliveries were not settled", one.stderr)
+
+
 def test_a_second_sigterm_does_not_wait_for_kafka(gateway, connect, stuck):
     one, call = stuck
 

@@ -36,14 +36,15 @@ GroupChecker::Record& GroupChecker::RecordAt(const Ticket& ticket) {
 }
 
 void GroupChecker::Published(const std::string& topic, std::int32_t partition,
-                             const std::optional<std::string>& key, bool wanted) {
+                             const std::optional<std::string>& key, Fate fate) {
   Partition& log = partitions_[{topic, partition}];
   const auto offset = static_cast<std::int64_t>(log.records.size());
   Record& record = log.records.emplace_back();
-  record.wanted = wanted;
+  record.fate = fate;
+  record.doomed = fate == Fate::kDead;
   if (rules_.ordering == Ordering::kByPartition) record.lane = "all";
   if (rules_.ordering == Ordering::kByKey && key.has_value()) record.lane = "key " + *key;
-  if (wanted && !record.lane.empty()) log.open[record.lane].insert(offset);
+  if (fate != Fate::kAny && !record.lane.empty()) log.open[record.lane].insert(offset);
 }
 
 bool GroupChecker::Current(const Ticket& ticket) const {
@@ -92,12 +93,12 @@ void GroupChecker::AssignedAnew(const PartitionName& name, Partition& partition,
     if (record.committed) continue;
     Record anew;
     anew.lane = std::move(record.lane);
-    anew.wanted = record.wanted;
+    anew.fate = record.fate;
     anew.delivered = record.delivered;
     anew.doomed = record.doomed;
     anew.dead = record.dead;
     record = std::move(anew);
-    if (!record.wanted) {
+    if (record.fate == Fate::kAny || (record.fate == Fate::kDead && record.dead)) {
       Close(partition, offset);
     } else if (!record.lane.empty()) {
       partition.open[record.lane].insert(offset);
@@ -204,7 +205,7 @@ bool GroupChecker::IsBack(const Record& record, SteadyTime now) {
 bool GroupChecker::MayBeSetAside(const std::string& topic, const Record& record, SteadyTime now) {
   const bool held = record.holder != 0 && !record.rejected && !IsBack(record, now);
   if (held) return false;
-  if (!record.wanted || record.dead) return true;
+  if (record.fate == Fate::kAny || record.dead) return true;
   if (record.last_chance && record.then == Exhausted::kSkip && !record.rejected) return true;
   if (!record.doomed) return false;
   ReadLetters(topic);
@@ -297,7 +298,7 @@ bool GroupChecker::complete() const {
   for (const auto& [name, partition] : partitions_) {
     if (partition.floor < static_cast<std::int64_t>(partition.records.size())) return false;
     for (const Record& record : partition.records) {
-      if (record.wanted && !record.delivered) return false;
+      if (record.fate == Fate::kDelivered && !record.delivered) return false;
     }
   }
   return true;

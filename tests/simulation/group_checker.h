@@ -66,11 +66,17 @@ class GroupChecker {
   const std::string& group() const { return rules_.group; }
   Ordering ordering() const { return rules_.ordering; }
 
-  // A record is on the log, and its data are DataOf() its place. `wanted`: every gateway has to deliver it; else streams may not name
-  // its type, and it may be settled silently.
+  // What is to become of a record.
+  enum class Fate : std::uint8_t {
+    kDelivered,  // by every gateway
+    kAny,        // streams may not name its type, and it may be settled silently
+    kDead,       // no stream can have it: it goes to the dead-letter topic in its turn
+  };
+
+  // A record is on the log, and its data are DataOf() its place.
   static std::string DataOf(const std::string& topic, std::int32_t partition, std::int64_t offset);
   void Published(const std::string& topic, std::int32_t partition,
-                 const std::optional<std::string>& key, bool wanted);
+                 const std::optional<std::string>& key, Fate fate);
 
   Ticket Delivered(const Holder& holder, const Delivery& delivery, SteadyTime now);
 
@@ -97,9 +103,9 @@ class GroupChecker {
  private:
   struct Record {
     std::string lane;  // empty: none
-    bool wanted = true;
+    Fate fate = Fate::kDelivered;
     bool delivered = false;  // ever
-    bool doomed = false;     // was rejected, or given its last chance, ever
+    bool doomed = false;     // was rejected, given its last chance, or never had one, ever
     bool dead = false;       // is in the dead-letter topic
     // By the present assignment:
     bool settled = false;

@@ -34,7 +34,7 @@ class GroupCheckerTest : public testing::Test {
     broker_.CreateTopic("t-orders", 1);
     for (const char* key : {"A", "A", "B"}) {
       broker_.Append("t-orders", 0, {});
-      checker_.Published("orders", 0, key, true);
+      checker_.Published("orders", 0, key, GroupChecker::Fate::kDelivered);
     }
     consumer_ = *broker_.MakeConsumer(
         {.group = "g", .topics = {"t-orders"}, .start = {}, .member = "m"}, handler_);

@@ -75,6 +75,7 @@ SubscribeOptions Simulation::Options() {
   options.max_interruptions = static_cast<std::uint32_t>(choices_.Between(3, 10));
   options.retry.max_attempts = static_cast<std::uint32_t>(choices_.Between(2, 6));
   if (dead_letters_) options.retry.on_exhausted = Exhausted::kDeadLetter;
+  options.on_undecodable = dead_letters_ ? Undecodable::kDeadLetter : Undecodable::kSkip;
   return options;
 }
 
@@ -120,15 +121,23 @@ void Simulation::Publish() {
         choices_.Below(static_cast<std::uint64_t>(partitions_[type.topic])));
     std::optional<std::string> key = std::to_string(choices_.Below(6));
     if (*key == "0") key.reset();
+    const std::string data = GroupChecker::DataOf(topic, partition, ends_[{topic, partition}]++);
+    if (choices_.OneIn(30)) {
+      const auto fate = dead_letters_ ? GroupChecker::Fate::kDead : GroupChecker::Fate::kAny;
+      for (auto& group : groups_) group->Published(topic, partition, key, fate);
+      broker_.Append(kPrefix + topic, partition, Record{.key = key, .value = data, .headers = {}});
+      continue;
+    }
     Event event;
     event.id = "id";
     event.type = unwanted ? kUnwanted : type.name;
     event.source = "/s";
-    event.data = GroupChecker::DataOf(topic, partition, ends_[{topic, partition}]++);
+    event.data = data;
     event.time = EventTime(time_.WallNow());
     // Without "order" no stream is ever opened.
     const bool wanted = !unwanted && (all_wanted_ || type.name == "order");
-    for (auto& group : groups_) group->Published(topic, partition, key, wanted);
+    const auto fate = wanted ? GroupChecker::Fate::kDelivered : GroupChecker::Fate::kAny;
+    for (auto& group : groups_) group->Published(topic, partition, key, fate);
     broker_.Append(kPrefix + topic, partition, EncodeCloudEvent(std::move(event), key));
   }
 }
@@ -137,9 +146,13 @@ SubscribeStart Simulation::StartOf(const GroupChecker& checker, bool all_types) 
   SubscribeStart start;
   start.group = checker.group();
   start.ordering = checker.ordering();
-  for (const Type& type : kTypes) {
-    if (all_types || type.name == "order" || choices_.OneIn(2)) {
-      start.event_types.push_back(type.name);
+  if (all_types && choices_.OneIn(4)) {
+    start.topics = kTopics;
+  } else {
+    for (const Type& type : kTypes) {
+      if (all_types || type.name == "order" || choices_.OneIn(2)) {
+        start.event_types.push_back(type.name);
+      }
     }
   }
   start.window = Window{static_cast<std::uint32_t>(choices_.Between(1, 50)), 0};

@@ -26,7 +26,7 @@ TEST_P(SimulationTest, WithFaultsNothingIsSkippedOvertakenOrSettledTwice) { Run(
 
 TEST_P(SimulationTest, WithoutFaultsEveryRecordIsDeliveredExactlyOnce) { Run(Faults::kNone, 20); }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, SimulationTest, testing::Range<std::uint64_t>(0, 20));
+INSTANTIATE_TEST_SUITE_P(Seeds, SimulationTest, testing::Range<std::uint64_t>(0, 25));
 
 TEST(SimulationReplayTest, ASeedRunsTheSameWayAgain) {
   const auto trace = [] {

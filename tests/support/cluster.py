@@ -4,7 +4,14 @@ import base64
 import time
 from contextlib import closing
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, NewTopic
 from positions import committed as positions_of
 from waiting import eventually
@@ -78,6 +85,13 @@ class Cluster:
     def committed(self, group, topic):
         """{partition: committed offset} of a group; partitions without one are left out."""
         return {each: offset for each, (offset, _) in self._positions(group, topic).items()}
+
+    def stand(self, group, topic, partition, offset):
+        """Puts a group without members at a position, wherever the log ends."""
+        place = TopicPartition(topic, partition, offset)
+        request = [ConsumerGroupTopicPartitions(group, [place])]
+        (done,) = self._admin.alter_consumer_group_offsets(request).values()
+        done.result(20)
 
     def settled(self, group, topic):
         """{(partition, offset)} of what is committed as settled above a group's positions."""

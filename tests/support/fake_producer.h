@@ -93,9 +93,17 @@ class FakeProducer final : public Producer {
     return absl::OkStatus();
   }
 
-  void CreateTopic(ProducerTopic&, const std::string&,
+  // Only remembered: see topics_to_make().
+  void CreateTopic(ProducerTopic& topic, const std::string& like,
                    absl::AnyInvocable<void(absl::Status)>) override {
-    FAIL() << "nothing here makes topics";
+    MutexLock lock(mu_);
+    topics_to_make_.emplace_back(topic.name(), like);
+  }
+
+  // What was asked for, and of which topic it is to have the partitions.
+  std::vector<std::pair<std::string, std::string>> topics_to_make() const {
+    MutexLock lock(mu_);
+    return topics_to_make_;
   }
 
   BrokerCondition condition() const override { return {true, {}}; }
@@ -156,6 +164,7 @@ class FakeProducer final : public Producer {
   std::map<std::string, std::unique_ptr<FakeTopic>> topics_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, absl::Status> refusals_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, std::int64_t> next_offset_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::pair<std::string, std::string>> topics_to_make_ ABSL_GUARDED_BY(mu_);
   std::vector<Accepted> accepted_ ABSL_GUARDED_BY(mu_);
   std::size_t in_flight_ ABSL_GUARDED_BY(mu_) = 0;
 };

@@ -9,7 +9,7 @@
 namespace sidebus {
 namespace {
 
-constexpr Duration kPatience = std::chrono::seconds(10);
+constexpr Duration kEndPatience = std::chrono::seconds(10);
 
 }  // namespace
 
@@ -24,7 +24,7 @@ EndingClients& EndingClients::Instance() {
 }
 
 void EndingClients::Wait() {
-  const SteadyTime until = Clock::Real().Now() + kPatience;
+  const SteadyTime until = Clock::Real().Now() + kEndPatience;
   MutexLock lock(mu_);
   while (count_ > 0 && changed_.WaitUntil(mu_, until)) {
   }

@@ -11,6 +11,7 @@
 #include "server/base/log.h"
 #include "server/broker/kafka/ending_clients.h"
 #include "server/broker/kafka/kafka_error.h"
+#include "server/broker/kafka/steady_now.h"
 
 namespace sidebus {
 namespace {
@@ -18,15 +19,13 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr int kWaitMs = 100;
+constexpr int kPollWaitMs = 100;
 // librdkafka does not say when it has left, nor the handler when nothing is held any more.
 constexpr int kImpatientMs = 5;
 constexpr Duration kCommitEvery = milliseconds(500);
 constexpr Duration kCommitPatience = seconds(15);
 constexpr std::uint32_t kRecordsAtOnce = 512;
 constexpr int kRoundsAtOnce = 8;
-
-SteadyTime Now() { return Clock::Real().Now(); }
 
 }  // namespace
 
@@ -108,9 +107,8 @@ void KafkaConsumer::CloseClient() {
     MutexLock lock(mu_);
     client = std::move(client_);
   }
-  const bool has_left =
-      client == nullptr || broadcast() || !joined_ || rd_kafka_consumer_closed(client.get()) != 0;
-  if (!has_left) EndingClients::Instance().End(std::move(client), log_);
+  // Also one that has nothing to leave: ending it waits for its threads, and they for name look-ups.
+  if (client != nullptr) EndingClients::Instance().End(std::move(client), log_);
 }
 
 void KafkaConsumer::Post(absl::AnyInvocable<void()> task) {
@@ -187,7 +185,7 @@ void KafkaConsumer::Run() {
   while (!stopping_) {
     const bool impatient =
         leaving_ || reopen_with_ || (giving_up_ && giving_up_->waits_for_holders);
-    signal_.Wait(more ? 0 : impatient ? kImpatientMs : kWaitMs);
+    signal_.Wait(more ? 0 : impatient ? kImpatientMs : kPollWaitMs);
     RunTasks();
     more = client_ != nullptr && ServeClient();
     StartAgainIfDue(Now());

@@ -141,6 +141,7 @@ class KafkaConsumer final : public Consumer {
   void GiveUp(const std::set<Partition>& named, bool lost);
   void StopLocating(const std::set<Partition>& named);
   void StopFinding(PartitionReader& reader);
+  SteadyTime LastGrace() const;
   bool AnythingIsHeld() const;
   void GiveUpNow(bool lost);
   void CommitBeforeGivingUp();

@@ -7,6 +7,7 @@
 #include "server/base/log.h"
 #include "server/broker/kafka/kafka_consumer.h"
 #include "server/broker/kafka/kafka_error.h"
+#include "server/broker/kafka/steady_now.h"
 
 namespace sidebus {
 namespace {
@@ -17,8 +18,6 @@ using std::chrono::seconds;
 constexpr Duration kGiveUpPatience = seconds(2);
 constexpr Duration kClosePatience = seconds(5);
 constexpr Duration kCommitAgainAfter = milliseconds(100);
-
-SteadyTime Now() { return Clock::Real().Now(); }
 
 // The group is between two generations, which passes.
 bool SaysTryAgain(rd_kafka_resp_err_t error) {
@@ -83,6 +82,9 @@ void KafkaConsumer::StopFinding(PartitionReader& reader) {
     return finding.second.topic == reader.topic() && finding.second.partition == reader.partition();
   });
 }
+
+// When closing must commit, however long the grace is.
+SteadyTime KafkaConsumer::LastGrace() const { return close_deadline_ - kGiveUpPatience; }
 
 bool KafkaConsumer::AnythingIsHeld() const {
   return std::any_of(readers_.begin(), readers_.end(), [this](const auto& reader) {
@@ -154,6 +156,11 @@ void KafkaConsumer::OnAcksLost(const absl::Status& why) {
   Log(LogLevel::kWarning, "acks were not committed before their partitions were given up",
       {{"group", options_.group}, {"why", why}});
   if (state_ == State::kClosing && final_commit_.ok()) final_commit_ = why;
+  {
+    MutexLock lock(mu_);
+    ++counters_.acks_lost;
+  }
+  AnswerWaiters(std::exchange(waiting_, {}), why);
 }
 
 void KafkaConsumer::LetGo(const std::vector<Partition>& partitions) {
@@ -173,7 +180,8 @@ void KafkaConsumer::TickGivingUp(SteadyTime now) {
   if (giving_up_ && rd_kafka_assignment_lost(client_.get()) != 0) GiveUp(Ours(), true);
   if (!giving_up_) return;
   if (giving_up_->waits_for_holders) {
-    if (now >= giving_up_->deadline || !AnythingIsHeld()) GiveUpNow(false);
+    const bool late = state_ == State::kClosing && now >= LastGrace();
+    if (late || now >= giving_up_->deadline || !AnythingIsHeld()) GiveUpNow(false);
   } else if (giving_up_->retry_at != SteadyTime{}) {
     if (now >= giving_up_->retry_at) CommitBeforeGivingUp();
   } else if (now >= giving_up_->deadline) {

@@ -1,11 +1,15 @@
 // What KafkaConsumer does about positions that a log does not have, and records that cannot be read.
+#include <fmt/format.h>
+
 #include <chrono>
 #include <utility>
 
+#include "server/base/error.h"
 #include "server/base/log.h"
 #include "server/broker/kafka/kafka_consumer.h"
 #include "server/broker/kafka/kafka_error.h"
 #include "server/broker/kafka/log_bounds.h"
+#include "server/broker/kafka/steady_now.h"
 
 namespace sidebus {
 namespace {
@@ -15,8 +19,6 @@ using std::chrono::seconds;
 
 constexpr Duration kFindAgainAfter = milliseconds(500);
 constexpr Duration kReadAgainAfter = seconds(5);
-
-SteadyTime Now() { return Clock::Real().Now(); }
 
 // A checksum that is wrong, or a compression that is damaged or not built in.
 bool SaysUnreadable(rd_kafka_resp_err_t error) {
@@ -80,6 +82,14 @@ void KafkaConsumer::OnLogBounds(std::uint64_t id, std::int64_t begin, std::int64
   const LostPosition lost = LookUp(finding.lost, begin, end);
   const bool expired = lost == LostPosition::kExpired;
   const bool truncated = lost == LostPosition::kTruncated;
+  if (truncated && broker_.halt_on_truncated) {
+    finding_.erase(id);
+    return Fail(MakeError(
+        Reason::kLogTruncated,
+        fmt::format("subscribe: partition {} of {} was truncated or made anew: its log ends at {}, "
+                    "before the group's position; seek the group to where it is to go on",
+                    finding.partition, finding.topic, end)));
+  }
   const std::int64_t position = expired || truncated ? begin : finding.lost;
   if (!MoveTo(*reader, position)) {
     finding_.at(id).retry_at = Now() + kFindAgainAfter;

@@ -10,6 +10,7 @@
 #include "server/base/log.h"
 #include "server/broker/kafka/kafka_consumer.h"
 #include "server/broker/kafka/kafka_error.h"
+#include "server/broker/kafka/steady_now.h"
 
 namespace sidebus {
 namespace {
@@ -19,8 +20,6 @@ using std::chrono::seconds;
 constexpr Duration kLeavePatience = seconds(5);
 constexpr Duration kLookEvery = seconds(1);
 constexpr Duration kLookEveryWhenAllExist = seconds(10);
-
-SteadyTime Now() { return Clock::Real().Now(); }
 
 absl::Status NoMemoryFor(std::uint64_t partitions) {
   return MakeError(Reason::kMemoryBudget,

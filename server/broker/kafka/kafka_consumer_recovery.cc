@@ -9,6 +9,7 @@
 #include "server/base/log.h"
 #include "server/broker/kafka/kafka_consumer.h"
 #include "server/broker/kafka/kafka_error.h"
+#include "server/broker/kafka/steady_now.h"
 
 namespace sidebus {
 namespace {
@@ -18,8 +19,6 @@ using std::chrono::seconds;
 
 constexpr Duration kFirstWait = milliseconds(500);
 constexpr Duration kLongestWait = seconds(30);
-
-SteadyTime Now() { return Clock::Real().Now(); }
 
 bool SaysNoConsumerProtocol(rd_kafka_resp_err_t error) {
   return error == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE ||

@@ -7,6 +7,7 @@
 
 #include "server/base/error.h"
 #include "server/broker/kafka/kafka_error.h"
+#include "server/broker/kafka/steady_now.h"
 
 namespace sidebus {
 namespace {
@@ -21,8 +22,6 @@ constexpr Duration kKeepClient = minutes(1);
 constexpr int kWaitMs = 100;
 constexpr int kIdleWaitMs = -1;  // until somebody asks
 constexpr std::size_t kMostRequests = 64;
-
-SteadyTime Now() { return Clock::Real().Now(); }
 
 std::int64_t SpecOf(const StartPosition& at) {
   if (at.at == StartPosition::At::kEarliest) return AdminRequests::kBeginning;

@@ -48,7 +48,8 @@ struct KafkaBrokerOptions {
   Duration session_timeout{0};
   GroupProtocol group_protocol = GroupProtocol::kClassic;
   Assignor assignor = Assignor::kRange;
-  std::string static_member;  // group.instance.id in every group; empty: none
+  bool halt_on_truncated = false;  // a position beyond the log end: fail, not the log's beginning
+  std::string static_member;       // group.instance.id in every group; empty: none
   // False: the cluster answers ListOffsets by time wrongly (the mock cluster), so such a start is
   // refused.
   bool offsets_by_time = true;

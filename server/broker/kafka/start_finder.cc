@@ -12,7 +12,7 @@
 namespace sidebus {
 namespace {
 
-constexpr Duration kRetryAfter = std::chrono::milliseconds(500);
+constexpr Duration kFindAgainAfterFailure = std::chrono::milliseconds(500);
 
 // The errors that waiting does not cure.
 bool IsFinal(rd_kafka_resp_err_t error) { return ReasonOfKafka(error) == Reason::kBrokerDenied; }
@@ -236,10 +236,10 @@ AdminRequests::Then StartFinder::On(Job job, void (StartFinder::*again)(),
 
 void StartFinder::Again(Job job, absl::AnyInvocable<void()> run) {
   const std::uint64_t id = IdOf(job);
-  retries_.push_back(
-      {Clock::Real().Now() + kRetryAfter, [this, job, id, run = std::move(run)]() mutable {
-         if (id == IdOf(job)) run();
-       }});
+  retries_.push_back({Clock::Real().Now() + kFindAgainAfterFailure,
+                      [this, job, id, run = std::move(run)]() mutable {
+                        if (id == IdOf(job)) run();
+                      }});
 }
 
 void StartFinder::Fail(Job job, rd_kafka_resp_err_t error, std::string_view doing) {

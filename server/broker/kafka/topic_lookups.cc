@@ -6,6 +6,7 @@
 
 #include "server/base/log.h"
 #include "server/broker/kafka/kafka_error.h"
+#include "server/broker/kafka/steady_now.h"
 
 namespace sidebus {
 namespace {
@@ -18,12 +19,10 @@ constexpr Duration kRefreshEvery = seconds(1);
 constexpr Duration kPauseWhileDown = milliseconds(50);
 // While no broker is reachable the time-out begins short, because the destructor waits for it, and
 // doubles with each one that passes: a broker may be far away.
-constexpr int kTimeoutMs = 1000;
+constexpr int kLookUpTimeoutMs = 1000;
 constexpr int kTimeoutWhileDownMs = 200;
 constexpr int kMostDoublings = 3;
 constexpr int kTimeoutsUntilDown = 3;
-
-SteadyTime Now() { return Clock::Real().Now(); }
 
 struct MetadataDeleter {
   void operator()(const struct rd_kafka_metadata* metadata) const {
@@ -152,8 +151,9 @@ TopicLookups::LookUp TopicLookups::Next() {
 }
 
 int TopicLookups::TimeoutMs() const {
-  if (reachable()) return kTimeoutMs;
-  return std::min(kTimeoutMs, kTimeoutWhileDownMs << std::min(timeouts_.load(), kMostDoublings));
+  if (reachable()) return kLookUpTimeoutMs;
+  return std::min(kLookUpTimeoutMs,
+                  kTimeoutWhileDownMs << std::min(timeouts_.load(), kMostDoublings));
 }
 
 TopicLookups::Answer TopicLookups::Perform(const LookUp& look_up) {

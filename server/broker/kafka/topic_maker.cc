@@ -8,7 +8,7 @@
 namespace sidebus {
 namespace {
 
-constexpr int kTimeoutMs = 5'000;
+constexpr int kMakeTimeoutMs = 5'000;
 constexpr std::string_view kDoing = "making a topic";
 
 using NewTopic = std::unique_ptr<rd_kafka_NewTopic_t, CDeleter<rd_kafka_NewTopic_destroy>>;
@@ -17,7 +17,7 @@ using TopicNames =
 
 KafkaAdminOptions Options(rd_kafka_t* client, rd_kafka_admin_op_t request, std::uintptr_t id) {
   KafkaAdminOptions options(rd_kafka_AdminOptions_new(client, request));
-  rd_kafka_AdminOptions_set_request_timeout(options.get(), kTimeoutMs, nullptr, 0);
+  rd_kafka_AdminOptions_set_request_timeout(options.get(), kMakeTimeoutMs, nullptr, 0);
   rd_kafka_AdminOptions_set_opaque(options.get(), reinterpret_cast<void*>(id));
   return options;
 }
@@ -93,7 +93,7 @@ void TopicMaker::Create(rd_kafka_t* client, rd_kafka_queue_t* queue, std::uintpt
                                               why.data(), why.size()));
   if (wanted == nullptr) return Finish(id, ErrorOfKafka(RD_KAFKA_RESP_ERR__INVALID_ARG, kDoing));
   const KafkaAdminOptions options = Options(client, RD_KAFKA_ADMIN_OP_CREATETOPICS, id);
-  rd_kafka_AdminOptions_set_operation_timeout(options.get(), kTimeoutMs, nullptr, 0);
+  rd_kafka_AdminOptions_set_operation_timeout(options.get(), kMakeTimeoutMs, nullptr, 0);
   std::array<rd_kafka_NewTopic_t*, 1> topics = {wanted.get()};
   rd_kafka_CreateTopics(client, topics.data(), topics.size(), options.get(), queue);
 }

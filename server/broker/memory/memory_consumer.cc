@@ -284,10 +284,15 @@ bool MemoryConsumer::RevokeOne(bool all) {
   handler_.OnRevoked(id, lost);
   MutexLock lock(cluster_.mu);
   const auto assigned = assignments_.find(id);
-  if (!lost) {
+  bool all_committed = true;
+  if (lost) {
+    all_committed = broadcast_ || !assigned->second.tracker.TakeCommittable().has_value();
+  } else {
     const absl::Status committed = CommitOne(assigned->second);
     if (close_.has_value()) close_status_.Update(committed);
+    all_committed = committed.ok();
   }
+  if (!all_committed) ++stats_.acks_lost;
   ++(lost ? stats_.lost : stats_.revoked);
   GiveUp(id, assigned->second);
   assignments_.erase(assigned);

@@ -101,7 +101,7 @@ class GatewayTest : public ::testing::Test {
 
   bool StopsSoon() {
     const SteadyTime before = Clock::Real().Now();
-    lost_ = gateway_->Stop(signals_);
+    left_ = gateway_->Stop(signals_);
     return Clock::Real().Now() - before < seconds(30);
   }
 
@@ -111,7 +111,7 @@ class GatewayTest : public ::testing::Test {
   std::unique_ptr<Gateway> gateway_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::EventBus::Stub> stub_;
-  std::size_t lost_ = 0;
+  Gateway::Leftovers left_;
 };
 
 TEST_F(GatewayTest, TheReadyLineTellsAddressesBrokerAndEventTypes) {
@@ -171,7 +171,7 @@ TEST_F(GatewayTest, StopsAtOnceWhenNothingIsPending) {
 
   EXPECT_TRUE(StopsSoon());
 
-  EXPECT_EQ(lost_, 0u);
+  EXPECT_EQ(left_.unflushed + left_.unsettled, 0u);
   EXPECT_FALSE(gateway_->cut_short());
 }
 
@@ -191,7 +191,7 @@ TEST_F(GatewayTest, StreamsThatNobodyClosesDoNotHoldTheStopUp) {
 
   EXPECT_TRUE(StopsSoon());
 
-  EXPECT_EQ(lost_, 0u);
+  EXPECT_EQ(left_.unflushed + left_.unsettled, 0u);
   while (publish->Read(&ack)) {  // the notice of the end, which Finish() would wait for
   }
   EXPECT_FALSE(publish->Finish().ok());
@@ -210,6 +210,7 @@ TEST_F(GatewayTest, ASecondSignalEndsItWhileASubscriberHoldsOn) {
 
   EXPECT_TRUE(StopsSoon());
   EXPECT_TRUE(gateway_->cut_short());
+  EXPECT_EQ(left_.unsettled, 1u);
   v1::SubscribeResponse response;
   while (subscribe->Read(&response)) {
   }

@@ -48,6 +48,19 @@ TEST_F(HealthTest, IsLiveWhileTheTimersBeatWhateverTheBrokerDoes) {
   EXPECT_TRUE(health->Live().ok);
 }
 
+TEST_F(HealthTest, ADeadLetterTopicThatIsMissingIsSaidAndNoReasonNotToBeReady) {
+  const auto health = Make({});
+  health->SetListening();
+  EXPECT_EQ(health->Ready().checks.size(), 2u);
+
+  health->SetMissingTopics([] { return std::size_t{3}; });
+
+  const ProbeResult ready = health->Ready();
+  EXPECT_TRUE(ready.ok);
+  EXPECT_EQ(ready.checks.back().name, "dead-letters");
+  EXPECT_THAT(ready.checks.back().detail, testing::HasSubstr("3 of their topics missing"));
+}
+
 TEST_F(HealthTest, IsNotLiveWhenTheTimersStand) {
   ManualTime other;
   const auto health = Health::Make({}, time_, other);  // its timers never run

@@ -14,7 +14,7 @@ using ::testing::ElementsAre;
 using ::testing::Eq;
 using ::testing::Pair;
 
-const Position kPosition{"orders", 3, 42};
+const Position kPlace{"orders", 3, 42};
 
 Record Structured(std::string json) {
   return {"k", std::move(json), {{"content-type", "application/cloudevents+json; charset=UTF-8"}}};
@@ -28,7 +28,7 @@ TEST(StructuredEventTest, IsReadWithAllItsParts) {
     "data": {"b": [1, "x"], "a": null}})");
   record.headers.push_back({"traceparent", "tp"});
 
-  const auto event = DecodeRecord(record, kPosition);
+  const auto event = DecodeRecord(record, kPlace);
 
   ASSERT_TRUE(event.ok()) << event.status();
   EXPECT_THAT(event->id, Eq("1"));
@@ -53,8 +53,7 @@ struct DataCase {
 class StructuredDataTest : public ::testing::TestWithParam<DataCase> {};
 
 TEST_P(StructuredDataTest, ComesOutAsItsContentTypeSays) {
-  const auto event =
-      DecodeRecord(Structured(R"({"type":"t")" + GetParam().members + "}"), kPosition);
+  const auto event = DecodeRecord(Structured(R"({"type":"t")" + GetParam().members + "}"), kPlace);
 
   ASSERT_TRUE(event.ok()) << event.status();
   EXPECT_THAT(event->data, Eq(GetParam().data));
@@ -85,7 +84,7 @@ struct BrokenCase {
 class StructuredRefusalTest : public ::testing::TestWithParam<BrokenCase> {};
 
 TEST_P(StructuredRefusalTest, IsUndecodable) {
-  const auto event = DecodeRecord(Structured(GetParam().json), kPosition);
+  const auto event = DecodeRecord(Structured(GetParam().json), kPlace);
 
   ASSERT_FALSE(event.ok());
   EXPECT_THAT(ReasonOf(event.status()), Eq(Reason::kEventInvalid));
@@ -107,7 +106,7 @@ TEST(StructuredEventTest, ATombstoneIsUndecodable) {
   Record record = Structured("");
   record.value.reset();
 
-  EXPECT_FALSE(DecodeRecord(std::move(record), kPosition).ok());
+  EXPECT_FALSE(DecodeRecord(std::move(record), kPlace).ok());
 }
 
 TEST(StructuredEventTest, OtherFormatsAreNotTakenForIt) {

@@ -175,6 +175,8 @@ INSTANTIATE_TEST_SUITE_P(
                               "subscribe.lease (1m) is more than subscribe.max_lease (5s)"},
                       BadCase{"Backoff", "subscribe: {min_backoff: 1m}", "subscribe.min_backoff",
                               "subscribe.max_backoff"},
+                      BadCase{"GraceAndPollInterval", "subscribe: {revoke_grace: 5m}",
+                              "subscribe.revoke_grace", "max.poll.interval.ms (5m)"},
                       BadCase{"WindowEvents", "subscribe: {window: {events: 1001}}",
                               "subscribe.window.events", "subscribe.max_window.events"},
                       BadCase{"WindowBytes", "subscribe: {window: {bytes: 17MiB}}",
@@ -244,8 +246,7 @@ INSTANTIATE_TEST_SUITE_P(
         Later("Schemas", "schemas: {directory: /x}", "schemas"),
         Later("Routes", "routes: {}", "routes"), Later("Encoding", "encoding: openedx", "encoding"),
         Later("AdminPages", "admin_pages: true", "admin_pages"),
-        Later("PerPartition", "metrics: {per_partition: true}", "metrics.per_partition"),
-        Later("Truncated", "subscribe: {on_truncated: halt}", "subscribe.on_truncated")),
+        Later("PerPartition", "metrics: {per_partition: true}", "metrics.per_partition")),
     NameOf);
 
 TEST(BadBrokerTest, SaysWhatIsMissingOrNotSupported) {
@@ -308,6 +309,23 @@ TEST(BadBrokerTest, ChecksPropertiesByNameAlsoForTheEmbeddedBroker) {
   EXPECT_THAT(reading.problems,
               ElementsAre(at(5, "no such property"), at(6, "run other code"), at(7, "promises"),
                           at(8, "promises"), at(9, "brokers must prove"), at(10, "Sidebus sets")));
+}
+
+TEST(BadBrokerTest, APollIntervalHoldsASessionAndAHandOver) {
+  const ConfigFiles files;
+  const auto problems = [&](const std::string& properties) {
+    return files.Read("broker: {kind: embedded, kafka: {properties: {" + properties + "}}}")
+        .problems;
+  };
+
+  EXPECT_THAT(problems("max.poll.interval.ms: 10000, session.timeout.ms: 6000"), IsEmpty());
+  const auto below = problems("max.poll.interval.ms: 10000");
+  ASSERT_THAT(below, SizeIs(1));
+  EXPECT_EQ(below[0].path, "broker.kafka.properties");
+  EXPECT_THAT(below[0].what, HasSubstr("less than session.timeout.ms (45s)"));
+  const auto hurried = problems("max.poll.interval.ms: 5000, session.timeout.ms: 5000");
+  ASSERT_THAT(hurried, SizeIs(1));
+  EXPECT_THAT(hurried[0].what, HasSubstr("revoke_grace (2s)"));
 }
 
 TEST(BadFileTest, SaysWhyItCannotBeRead) {
@@ -427,8 +445,7 @@ TEST(GoodFileTest, DefaultsOfWhatIsNotBuiltYetMayBeWritten) {
 
   const ConfigReading reading = files.Read(
       "broker: {kind: embedded}\nencoding: cloudevents\n"
-      "metrics: {per_partition: false}\n"
-      "subscribe: {on_truncated: earliest}\n");
+      "metrics: {per_partition: false}\n");
 
   EXPECT_THAT(reading.problems, IsEmpty());
 }

@@ -335,7 +335,7 @@ TEST(PrintTest, AlsoShowsWhatMayOnlyHaveItsDefault) {
 
   const std::string yaml = ConfigAsYaml(*LoadConfig(sources));
 
-  EXPECT_THAT(yaml, HasSubstr("  on_truncated: earliest  # default\n"));
+  EXPECT_THAT(yaml, HasSubstr("  per_partition: false  # default\n"));
   EXPECT_THAT(yaml, HasSubstr("encoding: cloudevents  # default\n"));
 }
 

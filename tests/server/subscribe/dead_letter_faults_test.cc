@@ -12,9 +12,6 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-constexpr auto kReject = Nack::Action::kReject;
-constexpr auto kSkip = Nack::Action::kSkip;
-
 TEST_F(DeadLettersTest, WithoutTheTopicTheLaneWaitsAndTheOthersGoOn) {
   Use({.topic = "{topic}.{group}.dead", .create = false});
   Order("a", "k");
@@ -52,6 +49,29 @@ TEST_F(DeadLettersTest, WhereTheBrokerRefusesToMakeTheTopicItIsAskedAgain) {
 
   ExpectSettled(*stream);
   EXPECT_THAT(LetterData(), ElementsAre("a"));
+}
+
+TEST_F(DeadLettersTest, ThousandsThatAreRefusedOneAfterTheOtherAreTriedAgain) {
+  constexpr int kLetters = 8'000;
+  MakeTopic();
+  for (int i = 0; i < kLetters; ++i) Order("o");
+  SubscribeStart start = StartOf("g", {"order"});
+  start.window = Window{kLetters, 64 << 20};
+  options_.max_window = start.window.value();
+  Restart();
+  const auto stream = Open(start);
+  EXPECT_THAT(stream->TakeBatch(), SizeIs(kLetters));
+  dead_budget_.Take(dead_budget_.limit());  // so that all wait, and one goes at a time
+  for (std::uint64_t id = 1; id <= kLetters; ++id) stream->Refuse(id, kReject);
+  broker_.SetReachable(false);
+
+  dead_budget_.Return(dead_budget_.limit() - 1);
+  Pass(seconds(1));
+
+  broker_.SetReachable(true);
+  dead_budget_.Return(1);
+  Pass(minutes(2));
+  EXPECT_THAT(Letters(), SizeIs(kLetters));
 }
 
 TEST_F(DeadLettersTest, WhileNoBrokerIsUpNothingIsGivenToTheProducer) {
@@ -232,6 +252,98 @@ TEST_F(DeadLettersTest, ALetterUnderWayMayBeConfirmedInTheGraceOfARevocation) {
 
   EXPECT_EQ(broker_.Committed("g", "t-orders", 0), 1);
   EXPECT_THAT(stream->TakeData(), ElementsAre("b"));
+}
+
+// A partition that is being given up, with a letter that...
+class RevokedLettersTest : public DeadLettersTest {
+ protected:
+  RevokedLettersTest() {
+    options_.revoke_grace = seconds(2);
+    Restart();
+    MakeTopic();
+  }
+  void ExpectTheNextOwnerHasIt(TestStream& stream) {
+    EXPECT_THAT(stream.TakeData(), ElementsAre("a"));
+    EXPECT_EQ(Committed(), 0);
+    stream.Ack(stream.all.back().id);
+    ExpectSettled(stream);
+  }
+};
+
+TEST_F(RevokedLettersTest, FailsMeanwhile) {
+  broker_.HoldReports(true);
+  broker_.FailProduces(1, DeliveryReport::Outcome::kNotWritten);
+  const auto stream = HoldA();
+  stream->Refuse(1, kReject);
+  Settle();
+
+  Revoke();
+  broker_.HoldReports(false);
+  Settle();
+
+  ExpectTheNextOwnerHasIt(*stream);
+  EXPECT_THAT(Letters(), IsEmpty());
+}
+
+TEST_F(RevokedLettersTest, IsConfirmedTooLate) {
+  broker_.HoldReports(true);
+  const auto stream = HoldA();
+  stream->Refuse(1, kReject);
+  Settle();
+
+  Revoke();
+  Pass(seconds(3));
+  broker_.HoldReports(false);
+  Settle();
+
+  ExpectTheNextOwnerHasIt(*stream);
+  EXPECT_THAT(LetterData(), ElementsAre("a")) << "once as a letter, once as an event";
+}
+
+TEST_F(RevokedLettersTest, WaitsToBeWrittenAgain) {
+  broker_.FailProduces(1, DeliveryReport::Outcome::kNotWritten);
+  const auto stream = HoldA();
+  stream->Refuse(1, kReject);
+  Settle();
+
+  Revoke();
+
+  ExpectTheNextOwnerHasIt(*stream);
+  Pass(minutes(1));
+  EXPECT_THAT(Letters(), IsEmpty());
+}
+
+TEST_F(RevokedLettersTest, WaitsForMemory) {
+  dead_budget_.Take(dead_budget_.limit());
+  const auto stream = HoldA();
+  stream->Refuse(1, kReject);
+  Settle();
+
+  Revoke();
+
+  ExpectTheNextOwnerHasIt(*stream);
+  dead_budget_.Return(dead_budget_.limit());
+  Pass(minutes(1));
+  EXPECT_THAT(Letters(), IsEmpty());
+}
+
+TEST_F(DeadLettersTest, ADrainOfTheGatewayWaitsForLettersUnderWay) {
+  MakeTopic();
+  broker_.HoldReports(true);
+  const auto stream = HoldA();
+  stream->Refuse(1, kReject);
+  std::optional<std::size_t> unsettled;
+  live_->Drain(minutes(1), "test", DrainFor::kUntilResumed,
+               [&](std::size_t left) { unsettled = left; });
+  Pass(seconds(5));
+  EXPECT_FALSE(unsettled.has_value());
+
+  broker_.HoldReports(false);
+  Pass(seconds(1));
+
+  EXPECT_EQ(unsettled, 0u);
+  EXPECT_THAT(LetterData(), ElementsAre("a"));
+  EXPECT_EQ(broker_.Committed("g", "t-orders", 0), 1);
 }
 
 TEST_F(DeadLettersTest, MoreLettersThanTheirMemoryTakesAreWrittenOneAfterTheOther) {

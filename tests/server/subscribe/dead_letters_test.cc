@@ -12,8 +12,6 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-constexpr auto kReject = Nack::Action::kReject;
-
 // When.
 
 TEST_F(DeadLettersTest, ARejectedEventIsSettledOnlyAfterItsLetterIsConfirmed) {
@@ -68,6 +66,16 @@ TEST_F(DeadLettersTest, TheTimesOfTheRecordAndOfItsFirstFailureAreKept) {
   EXPECT_EQ(note.first_failure, failed);
   EXPECT_EQ(note.time, rejected);
   EXPECT_EQ(note.attempts, 2u);
+}
+
+TEST_F(DeadLettersTest, OnlyAttemptsThatWereDeliveredCount) {
+  const auto stream = HoldA();
+  stream->Refuse(1);
+
+  stream->Refuse(1, kReject);  // while it waits for its second attempt
+  Pass(seconds(1));
+
+  EXPECT_EQ(NoteOf(Letters().at(0)).attempts, 1u);
 }
 
 TEST_F(DeadLettersTest, AnEventWhoseHoldersVanishTooOftenGoesThere) {

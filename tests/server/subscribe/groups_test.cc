@@ -92,6 +92,23 @@ TEST_F(GroupsTest, AnEventWhoseTypeAStreamNamedLatelyWaitsForSuchAStream) {
   EXPECT_THAT(invoices->TakeData(), ElementsAre("i"));
 }
 
+TEST_F(GroupsTest, ATypeThatFirstComesWhileAStreamOfAllTypesIsAwayWaitsForIt) {
+  SubscribeStart everything;
+  everything.group = "g";
+  everything.topics = {"orders"};
+  const auto payments = Open(StartOf("g", {"payment"}));
+  auto all = Open(everything);
+  all.reset();
+  Order("o");
+  Publish("t-orders", "nobody's", "n");
+  Advance(options_.linger - milliseconds(1));
+  EXPECT_EQ(broker_.Committed("g", "t-orders", 0), 0);
+
+  all = Open(everything);
+
+  EXPECT_THAT(all->TakeData(), ElementsAre("o", "n"));
+}
+
 TEST_F(GroupsTest, AfterTheLingerTheWaitingEventIsSettledWithItsFollowers) {
   const auto orders = Open(StartOf("g", {"order"}));
   auto invoices = Open(StartOf("g", {"invoice"}));

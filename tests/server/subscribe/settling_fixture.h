@@ -6,6 +6,9 @@
 
 namespace sidebus {
 
+inline constexpr auto kReject = Nack::Action::kReject;
+inline constexpr auto kSkip = Nack::Action::kSkip;
+
 // What is done to a delivery, and what becomes of it.
 class SettlingTest : public SubscribeTest {
  protected:

@@ -12,9 +12,6 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-constexpr auto kReject = Nack::Action::kReject;
-constexpr auto kSkip = Nack::Action::kSkip;
-
 // Held.
 
 TEST_F(SettlingTest, HeldAckSettles) {

@@ -51,6 +51,37 @@ TEST_F(StreamLifeTest, AFailedCommitEndsTheStreamWithItsError) {
   EXPECT_EQ(ReasonOf(*stream->end), Reason::kBrokerDown);
 }
 
+TEST_F(StreamLifeTest, AStreamWhoseAcksWereLostWithTheirPartitionDoesNotEndWithOk) {
+  Order("a");
+  const auto stream = OpenOrders();
+  stream->Ack(1);
+  broker_.Revoke("g", true);  // before the next commit
+  Settle();
+  EXPECT_THAT(stream->TakeData(), testing::ElementsAre("a", "a")) << "it came again";
+  stream->Ack(2);
+  Advance(seconds(1));
+
+  stream->subscriber->HalfClosed();
+  Settle();
+
+  ASSERT_TRUE(stream->end.has_value());
+  EXPECT_EQ(ReasonOf(*stream->end), Reason::kDeliveryRevoked);
+}
+
+TEST_F(StreamLifeTest, AcksThatWereLostBeforeItCameAreNoneOfAStreamsConcern) {
+  Order("a");
+  const auto first = OpenOrders();
+  first->Ack(1);
+  broker_.Revoke("g", true);
+  Settle();
+  const auto second = OpenOrders();
+
+  second->subscriber->HalfClosed();
+  Settle();
+
+  EXPECT_EQ(second->end, absl::OkStatus());
+}
+
 TEST_F(StreamLifeTest, ADrainedStreamGetsNothingNewAndEndsWhenAllIsSettled) {
   for (const char* data : {"a", "b"}) Order(data);
   const auto stream = OpenOrders();

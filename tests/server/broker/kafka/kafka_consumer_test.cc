@@ -16,9 +16,6 @@ using contract::CloseAndWait;
 using contract::CommitAll;
 using contract::Receiver;
 
-// The contract's tests are linked for its parts only.
-GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(BrokerContract);
-
 // A port on which nobody listens, and nobody can while this lives.
 class DeafPort {
  public:
