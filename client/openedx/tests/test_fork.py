@@ -4,7 +4,6 @@ import sys
 import textwrap
 from pathlib import Path
 
-
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 CLIENT = Path(__file__).resolve().parents[2] / "python" / "src"
 

@@ -61,7 +61,9 @@ class SidebusEventConsumer(EventBusConsumer):
                 data_format=sidebus.DataFormat.JSON,
                 extend_for=_settings.extend_for(),
             )
-            _log.info("Consuming: %r", options)
+            _log.info("Consuming: topics=%s, group_id=%s", options.topics, options.group)
             with stopped_by_sigterm(subscription.close):
                 subscription.run(EventHandler(), workers=0)
-        _log.info("Consuming ended as it was asked to: group_id=%s", options.group)
+        _log.info(
+            "Consuming ended, as asked: topics=%s, group_id=%s", options.topics, options.group
+        )
