@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A small Django service on the event bus, for end-to-end tests. settings.py says what steers it."""
+"""A small Django service on the event bus, for end-to-end tests. settings.py tells more."""
 
 import os
 import sys

@@ -11,7 +11,8 @@ class ProcessBus:
     """The bus of this process: made when it is first needed, and again after a fork.
 
     gRPC's connections do not survive a fork: a child that inherits this object makes a bus of its
-    own. May be used by any thread.
+    own. May be used by any thread. Bounded by gRPC: its own handling of forks must not be switched
+    off (GRPC_ENABLE_FORK_SUPPORT=0) where a process forks after it has sent.
     """
 
     def __init__(self) -> None:
@@ -20,6 +21,8 @@ class ProcessBus:
 
     def get(self, endpoint: str | None) -> sidebus.Bus:
         """Does not wait for the gateway. Raises ValueError for a malformed endpoint."""
+        if self._process != os.getpid():
+            self._forget()  # a server forked without telling Python
         with self._lock:
             if self._bus is None or self._endpoint != endpoint:
                 self._bus = sidebus.connect(endpoint)
@@ -27,6 +30,7 @@ class ProcessBus:
             return self._bus
 
     def _forget(self) -> None:
+        self._process = os.getpid()
         # The lock is new, too: a thread that held the old one is not in the child.
         self._lock = threading.Lock()
         # Closing what belongs to the parent is not for the child: it is kept, and left alone.
