@@ -328,27 +328,32 @@ def test_sigterm_lets_the_receivers_end_acks_and_returns_what_waits(gateway, end
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_sigterm_ends_a_consumer_that_waits_for_a_gateway(override):
+class OnRecord(logging.Handler):
+    """Calls a function, in a thread of its own, at the first record that begins so."""
+
+    def __init__(self, beginning, function):
+        super().__init__(logging.INFO)
+        self._beginning, self._function = beginning, function
+
+    def emit(self, record):
+        if record.getMessage().startswith(self._beginning) and self._function:
+            in_background(self._function)
+            self._function = None
+
+
+def test_sigterm_ends_a_consumer_that_waits_for_a_gateway(override, caplog):
     override(EVENT_BUS_SIDEBUS_ENDPOINT="unix:/nonexistent/socket")
-    heard = threading.Event()
-    logger = logging.getLogger("sidebus")
+    logger = logging.getLogger("sidebus_openedx._consumer")
+    caplog.set_level(logging.INFO, logger.name)
+    terminate = OnRecord("Consuming: ", lambda: os.kill(os.getpid(), signal.SIGTERM))
+    logger.addHandler(terminate)
 
-    class Listener(logging.Handler):
-        def emit(self, record):
-            heard.set()
-
-    def terminate():
-        assert heard.wait(PATIENCE)  # it tried once
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    listener = Listener()
-    logger.addHandler(listener)
-    terminating = in_background(terminate)
     try:
         SidebusEventConsumer("t", "g").consume_indefinitely()
     finally:
-        logger.removeHandler(listener)
-    terminating.join(PATIENCE)
+        logger.removeHandler(terminate)
+
+    assert "Consuming ended, as asked" in caplog.text
 
 
 def test_consume_events_exits_with_1_when_consuming_failed(gateway, endpoint):

@@ -61,8 +61,8 @@ class SidebusEventConsumer(EventBusConsumer):
                 data_format=sidebus.DataFormat.JSON,
                 extend_for=_settings.extend_for(),
             )
-            _log.info("Consuming: topics=%s, group_id=%s", options.topics, options.group)
             with stopped_by_sigterm(subscription.close):
+                _log.info("Consuming: topics=%s, group_id=%s", options.topics, options.group)
                 subscription.run(EventHandler(), workers=0)
         _log.info(
             "Consuming ended, as asked: topics=%s, group_id=%s", options.topics, options.group
