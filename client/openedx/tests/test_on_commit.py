@@ -45,3 +45,14 @@ def test_by_default_an_event_is_sent_inside_the_transaction(gateway, endpoint):
     with transaction.atomic():
         create_producer().send(**sent())
         assert gateway.published.qsize() == 1
+
+
+def test_where_django_manages_no_transactions_an_event_is_sent_at_once(gateway, producer):
+    transaction.set_autocommit(False)
+    try:
+        producer.send(**sent())
+    finally:
+        transaction.rollback()
+        transaction.set_autocommit(True)
+
+    assert gateway.published.qsize() == 1

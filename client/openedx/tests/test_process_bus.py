@@ -34,9 +34,10 @@ def test_a_malformed_endpoint_is_told_each_time():
             one.get("nowhere")
 
 
-def test_a_process_that_was_forked_without_python_knowing_makes_its_own_bus(monkeypatch):
+def test_a_forked_process_makes_its_own_bus_whoever_held_the_lock(monkeypatch):
     one = ProcessBus()
     parents = one.get(HERE)
+    one._lock.acquire()
     monkeypatch.setattr(os, "getpid", lambda: -1)
 
     childs = one.get(HERE)

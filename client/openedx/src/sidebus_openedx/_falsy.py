@@ -34,7 +34,7 @@ def _restore_attributes(value: Any, data: dict[str, Any]) -> Any:
         said, built = data[attribute.name], getattr(value, attribute.name)
         if said:
             right = restore_falsy(built, said, attribute.type)
-        elif said is not None and (get_origin(attribute.type) or attribute.type) in _PLAIN:
+        elif (get_origin(attribute.type) or attribute.type) in _PLAIN:
             right = said
         else:
             continue  # null, or an empty text where a key, a time, a UUID should be

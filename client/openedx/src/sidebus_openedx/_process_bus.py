@@ -2,7 +2,6 @@
 
 import os
 import threading
-import weakref
 
 import sidebus
 
@@ -11,40 +10,29 @@ class ProcessBus:
     """The bus of this process: made when it is first needed, and again after a fork.
 
     gRPC's connections do not survive a fork: a child that inherits this object makes a bus of its
-    own. May be used by any thread. Bounded by gRPC: its own handling of forks must not be switched
-    off (GRPC_ENABLE_FORK_SUPPORT=0) where a process forks after it has sent.
+    own. gRPC has to know of the fork, too: where a process forks after it has sent, its support
+    for that must not be switched off (GRPC_ENABLE_FORK_SUPPORT=0). May be used by any thread.
     """
 
     def __init__(self) -> None:
-        self._forget()
-        _all.add(self)
+        self._bus: sidebus.Bus | None = None
+        self._begin()
 
     def get(self, endpoint: str | None) -> sidebus.Bus:
         """Does not wait for the gateway. Raises ValueError for a malformed endpoint."""
         if self._process != os.getpid():
-            self._forget()  # a server forked without telling Python
+            self._begin()
         with self._lock:
             if self._bus is None or self._endpoint != endpoint:
                 self._bus = sidebus.connect(endpoint)
                 self._endpoint = endpoint
             return self._bus
 
-    def _forget(self) -> None:
-        self._process = os.getpid()
-        # The lock is new, too: a thread that held the old one is not in the child.
+    def _begin(self) -> None:
+        """In a new process. The lock is new, too: who held the old one is not here."""
         self._lock = threading.Lock()
         # Closing what belongs to the parent is not for the child: it is kept, and left alone.
-        self._inherited = getattr(self, "_bus", None)
-        self._bus: sidebus.Bus | None = None
+        self._inherited = self._bus
+        self._bus = None
         self._endpoint: str | None = None
-
-
-_all: "weakref.WeakSet[ProcessBus]" = weakref.WeakSet()
-
-
-def _forget_all() -> None:
-    for one in list(_all):
-        one._forget()
-
-
-os.register_at_fork(after_in_child=_forget_all)
+        self._process = os.getpid()
