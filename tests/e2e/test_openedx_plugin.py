@@ -8,11 +8,13 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from collections import Counter
 
 import pytest
 from conftest import ROOT
 from gateway import environment, sidebus
+from sidebus.v1.event_pb2 import Event
 from waiting import eventually
 
 PUBLISHED = "org.openedx.content_authoring.xblock.published.v1"
@@ -24,6 +26,9 @@ ROUTES = {
     DELETED: XBLOCKS,
     FLAGS: {"flags": {"event_key_field": "flags.course", "enabled": True}},
 }
+# A type that the gateway knows, and the services do not.
+UNKNOWN = "org.example.unknown.v1"
+UNKNOWN_ROUTES = {UNKNOWN: {"xblocks": {"event_key_field": "key", "enabled": True}}}
 
 # The gateway's configuration for each encoding that services can meet on a topic.
 ENCODINGS = {"cloudevents": {}}
@@ -120,7 +125,7 @@ class Service:
 def one(request, gateway):
     """A gateway, with each encoding."""
     quick = {"min_backoff": "20ms"}
-    return gateway(ROUTES, subscribe=quick, **ENCODINGS[request.param])
+    return gateway(ROUTES | UNKNOWN_ROUTES, subscribe=quick, **ENCODINGS[request.param])
 
 
 @pytest.fixture
@@ -233,20 +238,31 @@ def test_an_event_whose_receiver_fails_is_tried_three_times_and_is_then_a_dead_l
     assert "no problem here" in lms.log()
 
 
-def test_an_event_that_a_service_cannot_read_is_a_dead_letter(
+def test_an_event_of_a_type_that_a_service_does_not_know_is_a_dead_letter(
     one, service, group, cluster, connect
 ):
-    from sidebus.v1.event_pb2 import Event
-
     lms = service("lms", one)
-    connect(one).must_publish(Event(type=PUBLISHED, id="1", data=b"{}", key=b"k"))
+    schema = {
+        "type": "record",
+        "name": "CloudEvent",
+        "namespace": UNKNOWN,
+        "fields": [{"name": "key", "type": "string"}],
+    }
+    event = Event(
+        type=UNKNOWN,
+        id=str(uuid.uuid1()),
+        content_type="application/json",
+        data=b'{"key": "k"}',
+        schema=json.dumps(schema),
+    )
+    connect(one).must_publish(event)
 
     lms.consume("xblocks", group, {"start_from": "earliest"})
 
     dead = f"{one.prefix}-xblocks.{group}.dead"
     eventually(lambda: dead in cluster.topics(), "the dead-letter topic")
     (record,) = eventually(lambda: cluster.records(dead), "the dead letter")
-    assert b"no xblock_info" in dict(record.headers())["sidebus-dead-detail"]
+    assert b"no such event type" in dict(record.headers())["sidebus-dead-detail"]
     assert lms.stop() == 0
 
 
