@@ -190,7 +190,65 @@ def test_a_run_is_one_at_a_time_and_has_workers(run):
     running.stream.acks(1)
 
     with pytest.raises(ValueError):
-        running.subscription.run(print, workers=0)
+        running.subscription.run(print, workers=-1)
     with pytest.raises(RuntimeError):
         running.subscription.run(print)
     running.drain()
+
+
+# --- in the calling thread ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run_here(gateway):
+    """As `run`, with the threads' client and its handlers in the thread that calls."""
+    with sidebus.connect(gateway.endpoint) as bus:
+        yield lambda handler, **options: Run(bus, gateway, handler, workers=0, **options)
+
+
+def test_handlers_can_run_in_the_calling_thread(run_here):
+    threads = []
+    running = run_here(lambda delivery: threads.append(threading.current_thread()))
+    running.stream.deliver(1, 2)
+
+    assert running.stream.acks(2) == [1, 2]
+    assert set(threads) == {running._thread}
+    running.drain()
+    assert running.error is None
+
+
+def test_leases_are_extended_while_the_calling_thread_works(run_here):
+    finish = threading.Event()
+    running = run_here(lambda delivery: finish.wait(PATIENCE), lease=0.05)
+    running.stream.deliver(1, 2)
+
+    for _ in range(3):
+        assert set(running.stream.next_that(lambda one: one.extend).extend) == {1, 2}
+    finish.set()
+    assert running.stream.acks(2) == [1, 2]
+    running.drain()
+
+
+def test_closing_in_the_calling_thread_lets_its_handler_end_and_returns_what_waits(run_here):
+    running = run_here(lambda delivery: running.subscription.close())
+    running.stream.deliver(1, 2)
+
+    assert running.stream.acks(1) == [1]
+    while (message := running.stream.next()) != HALF_CLOSED:
+        assert not message.ack
+    running.stream.end()
+    running.join()
+    assert running.error is None
+
+
+def test_an_exit_asked_for_in_the_calling_thread_returns_the_event_and_ends_the_run(run_here):
+    def handle(delivery):
+        raise SystemExit(7)
+
+    running = run_here(handle)
+    running.stream.deliver(1)
+
+    assert nack_of(running.stream).not_counted
+    running.stream.end()
+    running.join()
+    assert isinstance(running.error, SystemExit)

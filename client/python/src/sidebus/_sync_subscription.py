@@ -61,6 +61,7 @@ class Subscription(Closing):
         self._fatal: BaseException | None = None
         self._handling = 0
         self._workers: list[threading.Thread] = []
+        self._has_run = False
         self._keep_handed = False
         self._is_draining = False
         self._is_closing = False
@@ -90,6 +91,8 @@ class Subscription(Closing):
     def run(self, handler: Callable[[Delivery], object], *, workers: int = 8) -> None:
         """Calls `handler` for each delivery, in up to `workers` threads at a time, until the end.
 
+        `workers=0`: in the calling thread, one after the other.
+
         When the handler returns, the delivery is acked. When it raises, it is nacked with the
         exception as the reason; `Retry`, `Reject` and `Skip` say more. A handler may settle by
         itself, too. Leases are extended while handlers run, up to `extend_for` of `subscribe`.
@@ -97,11 +100,12 @@ class Subscription(Closing):
         Returns after `drain` or `close`, called in another thread, a signal handler, or the
         handler. Raises what ended the subscription. A KeyboardInterrupt closes it.
         """
-        if workers < 1:
-            raise ValueError(f"workers is {workers}; at least 1 is needed")
+        if workers < 0:
+            raise ValueError(f"workers is {workers}; 0 is the calling thread")
         with self._lock:
-            if self._workers:
+            if self._has_run:
                 raise RuntimeError("run was called before")
+            self._has_run = True
             self._keep_handed = True
             if self._stream is not None:
                 self._stream.keep_handed()
@@ -110,12 +114,15 @@ class Subscription(Closing):
                     target=self._work, args=(handler,), name=f"sidebus-worker-{i}", daemon=True
                 )
                 for i in range(workers)
-            ]
+            ] or [threading.current_thread()]
         try:
-            for worker in self._workers:
-                worker.start()
-            for worker in self._workers:
-                worker.join()
+            if workers == 0:
+                self._work_here(handler)
+            else:
+                for worker in self._workers:
+                    worker.start()
+                for worker in self._workers:
+                    worker.join()
         finally:
             self.close()
         if self._fatal is not None:
@@ -161,7 +168,8 @@ class Subscription(Closing):
 
         Handlers that run may end; then acks are sent, and what is not settled returns to the
         gateway at once. If that takes longer than `timeout` seconds, the stream is cancelled.
-        Called by a handler or a callback it only begins to close, and returns False.
+        Called by a handler or a callback it only begins to close, and returns False. So it does in
+        a signal handler of the thread that `run(..., workers=0)` uses.
         """
         deadline = self._clock() + timeout
         me = threading.current_thread()
@@ -223,6 +231,15 @@ class Subscription(Closing):
             if delivery is None:
                 return
             self._handle(handler, delivery)
+
+    def _work_here(self, handler: Callable[[Delivery], object]) -> None:
+        """As `_work`, in the caller's thread, which is no worker any more when this is over."""
+        try:
+            while (delivery := self._take(to_handle=True)) is not None:
+                self._handle(handler, delivery)
+        finally:
+            with self._lock:
+                self._workers = []
 
     def _handle(self, handler: Callable[[Delivery], object], delivery: Delivery) -> None:
         failure: BaseException | None = None

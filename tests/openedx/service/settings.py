@@ -1,0 +1,26 @@
+"""Everything that a test decides comes from the environment.
+
+SERVICE_NAME, SIDEBUS_ENDPOINT, SERVICE_PRODUCER_CONFIG (JSON), SERVICE_TIMEOUT
+(seconds), and what receivers.py reads.
+"""
+
+import json
+import os
+
+SECRET_KEY = "of no use"
+USE_TZ = True
+# Ours is the first: openedx_events looks its event type up when it is ready.
+INSTALLED_APPS = ["service", "openedx_events", "sidebus_openedx"]
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "handlers": {"stderr": {"class": "logging.StreamHandler"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+}
+
+EVENTS_SERVICE_NAME = os.environ.get("SERVICE_NAME", "cms")
+EVENT_BUS_PRODUCER = "sidebus_openedx.create_producer"
+EVENT_BUS_CONSUMER = "sidebus_openedx.SidebusEventConsumer"
+EVENT_BUS_PRODUCER_CONFIG = json.loads(os.environ.get("SERVICE_PRODUCER_CONFIG", "{}"))
+EVENT_BUS_SIDEBUS_TIMEOUT = float(os.environ.get("SERVICE_TIMEOUT", "20"))
