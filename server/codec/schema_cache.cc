@@ -110,7 +110,8 @@ void SchemaCache::OnAnswer(TableOf<Kind> table, const typename Kind::Key& key,
     waiting_ -= waiters.size();
   }
   if (turned && IsDown(answer.status())) {
-    Log(LogLevel::kWarning, "the schema registry is down", {{"why", answer.status()}});
+    Log(LogLevel::kWarning, "the schema registry is down",
+        {{"why", std::string(answer.status().message())}});
   } else if (turned) {
     Log(LogLevel::kInfo, "the schema registry is back");
   }
