@@ -85,13 +85,12 @@ void HttpClient::StartWaiting() {
 
 void HttpClient::Start(Exchange exchange) {
   const absl::StatusOr<CURL*> handle = exchange->Prepare(options_, Clock::Real().Now());
-  if (!handle.ok()) {
-    Close();
-    exchange->Fail(handle.status());
+  if (handle.ok() && curl_multi_add_handle(multi_.get(), *handle) == CURLM_OK) {
+    under_way_.emplace(*handle, std::move(exchange));
     return;
   }
-  curl_multi_add_handle(multi_.get(), *handle);
-  under_way_.emplace(*handle, std::move(exchange));
+  Close();
+  exchange->Fail(handle.ok() ? absl::UnavailableError("out of memory") : handle.status());
 }
 
 void HttpClient::FinishDone() {

@@ -24,8 +24,9 @@ struct HttpRegistryOptions {
 //   Register   POST /subjects/{subject}/versions
 //   FindId     POST /subjects/{subject}
 //
-// Each call is one request, and none is sent twice: SchemaCache has the answers, one request for
-// equal calls, and a pause after a failure. All of these requests may be sent again safely.
+// Each call is one request: SchemaCache has the answers, one request for equal calls, and a pause
+// after a failure. (libcurl repeats a request where a kept connection turns out to be closed. None of
+// the three does any harm when it is done twice.)
 //
 // Ownership: owns the registry thread, on which callbacks run. Thread safety: as SchemaRegistry says.
 class HttpRegistry final : public SchemaRegistry {
