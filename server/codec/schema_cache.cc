@@ -62,7 +62,7 @@ std::optional<SchemaCache::AnswerTo<Kind>> SchemaCache::Find(TableOf<Kind> table
   std::optional<AnswerTo<Kind>> known;
   {
     MutexLock lock(mu_);
-    known = FindOrWait(this->*table, key, std::move(later), pass);
+    known = FindOrWait(this->*table, key, later, pass);
   }
   if (known.has_value()) {
     (IsDown(known->status()) ? metrics.error : metrics.hit).Increment();
@@ -78,7 +78,7 @@ std::optional<SchemaCache::AnswerTo<Kind>> SchemaCache::Find(TableOf<Kind> table
 
 template <typename Kind>
 std::optional<SchemaCache::AnswerTo<Kind>> SchemaCache::FindOrWait(
-    AnswerTable<Kind>& table, const typename Kind::Key& key, Later<typename Kind::Value> later,
+    AnswerTable<Kind>& table, const typename Kind::Key& key, Later<typename Kind::Value>& later,
     OutageGate::Pass& pass) {
   const SteadyTime now = clock_.Now();
   if (auto known = table.Find(key, now); known.has_value()) return known;

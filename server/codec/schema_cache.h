@@ -96,11 +96,11 @@ class SchemaCache {
   std::optional<AnswerTo<Kind>> Find(TableOf<Kind> table, const typename Kind::Key& key,
                                      SchemaMetrics::Question& metrics,
                                      Later<typename Kind::Value> later, Ask ask);
-  // The answer without the registry. nullopt: `later` waits for it, and unless `pass` is kNone the
+  // The answer without the registry. nullopt: `later` was taken, waits for it, and unless `pass` is kNone the
   // registry is to be asked now.
   template <typename Kind>
   std::optional<AnswerTo<Kind>> FindOrWait(AnswerTable<Kind>& table, const typename Kind::Key& key,
-                                           Later<typename Kind::Value> later,
+                                           Later<typename Kind::Value>& later,
                                            OutageGate::Pass& pass)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   template <typename Kind>

@@ -13,7 +13,7 @@
 #include "server/base/error.h"
 #include "server/base/mutex.h"
 
-namespace sidebus::contract {
+namespace sidebus::registry_contract {
 namespace {
 
 using testing::HasSubstr;
@@ -219,4 +219,4 @@ TEST_P(RegistryContract, ItsEndAnswersWhatIsOpen) {
   EXPECT_EQ(answered, 20);
 }
 
-}  // namespace sidebus::contract
+}  // namespace sidebus::registry_contract

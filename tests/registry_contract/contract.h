@@ -11,7 +11,7 @@
 
 // What every schema registry promises (server/codec/schema_registry.h), as tests. One takes part by a
 // source file with a RegistryFixture and INSTANTIATE_TEST_SUITE_P.
-namespace sidebus::contract {
+namespace sidebus::registry_contract {
 
 // One registry, which may know schemas of others.
 class RegistryFixture {
@@ -57,4 +57,4 @@ inline std::string NameOfBackend(const testing::TestParamInfo<Backend>& one) {
   return one.param.name;
 }
 
-}  // namespace sidebus::contract
+}  // namespace sidebus::registry_contract

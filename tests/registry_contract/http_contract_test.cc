@@ -5,7 +5,7 @@
 #include "tests/registry_contract/contract.h"
 #include "tests/support/fake_http_registry.h"
 
-namespace sidebus::contract {
+namespace sidebus::registry_contract {
 namespace {
 
 constexpr char kVariable[] = "SIDEBUS_TEST_REGISTRY";
@@ -58,4 +58,4 @@ INSTANTIATE_TEST_SUITE_P(
     NameOfBackend);
 
 }  // namespace
-}  // namespace sidebus::contract
+}  // namespace sidebus::registry_contract

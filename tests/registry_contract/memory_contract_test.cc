@@ -2,7 +2,7 @@
 #include "tests/registry_contract/contract.h"
 #include "tests/support/memory_registry.h"
 
-namespace sidebus::contract {
+namespace sidebus::registry_contract {
 namespace {
 
 class MemoryFixture final : public RegistryFixture {
@@ -23,4 +23,4 @@ INSTANTIATE_TEST_SUITE_P(Memory, RegistryContract,
                          NameOfBackend);
 
 }  // namespace
-}  // namespace sidebus::contract
+}  // namespace sidebus::registry_contract

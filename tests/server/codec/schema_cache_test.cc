@@ -13,6 +13,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -34,7 +35,8 @@ class SchemaCacheTest : public ::testing::Test {
   void Make(SchemaCacheOptions options) {
     auto registry = std::make_unique<MemoryRegistry>(time_, time_);
     registry_ = registry.get();
-    cache_ = std::make_unique<SchemaCache>(std::move(registry), time_, options);
+    cache_ =
+        std::make_unique<SchemaCache>(std::move(registry), time_, options, SchemaMetrics(metrics_));
   }
 
   // What is answered at once; "later": nothing.
@@ -69,6 +71,7 @@ class SchemaCacheTest : public ::testing::Test {
   std::size_t asked() const { return registry_->questions().size(); }
 
   ManualTime time_;
+  Metrics metrics_;
   std::vector<std::string> later_;
   MemoryRegistry* registry_ = nullptr;  // of the cache
   std::unique_ptr<SchemaCache> cache_;
@@ -288,6 +291,20 @@ TEST_F(SchemaCacheTest, ATextThatIsLargerThanTheRoomIsHandedOnAndNotKept) {
 
   EXPECT_EQ(FindText(2), "later");
   EXPECT_EQ(FindText(1), "text \"small\"");
+}
+
+TEST_F(SchemaCacheTest, WhatTheRegistryIsNotAskedForIsCounted) {
+  registry_->Add(kOrders);
+  FindText(1);
+  FindText(1);  // waits for the same
+  time_.RunDue();
+  FindText(1);
+  GoDown();
+  FindText(2);
+
+  const std::string metrics = metrics_.Serialize();
+  EXPECT_THAT(metrics, HasSubstr(R"(sidebus_schema_requests_total{op="find",result="hit"} 2)"));
+  EXPECT_THAT(metrics, HasSubstr(R"(sidebus_schema_requests_total{op="find",result="error"} 1)"));
 }
 
 TEST_F(SchemaCacheTest, ItsEndTellsThoseWhoWait) {

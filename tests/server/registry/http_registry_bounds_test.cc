@@ -123,7 +123,6 @@ TEST_F(HttpRegistryBoundsTest, WhatWaitsHasTheSameTimeOut) {
   for (std::uint32_t id = 1; id <= 10; ++id) answers.push_back(AskForText(id));
 
   for (Answer& answer : answers) EXPECT_THAT(WhyDown(answer.get()), HasSubstr("in time"));
-  EXPECT_THAT(server_->requests().size(), Le(2u));
 }
 
 TEST_F(HttpRegistryBoundsTest, TooManyAreRefused) {

@@ -101,6 +101,28 @@ TEST_F(HttpRegistryTest, AServerThatNeverAnswersIsAnOutageAfterTheTimeOut) {
   EXPECT_THAT(WhyDown(FindText()), HasSubstr("no answer in time"));
 }
 
+TEST_F(HttpRegistryTest, RequestsAreCountedByHowTheyWent) {
+  Serve([](const Request& request, Connection& connection) {
+    if (request.line.find("/ids/1 ") != std::string::npos) connection.WaitUntilGone();
+    const int status = request.line.find("/ids/2 ") != std::string::npos ? 500 : 200;
+    connection.Send(HttpAnswerText(status, R"({"schema":"{}"})"));
+  });
+  Metrics metrics;
+  options_.http.timeout = kShort;
+  registry_ = HttpRegistry::Make(options_, SchemaMetrics(metrics)).value();
+  WhyDown(FindText(1));
+  options_.http.timeout = kLong;
+  registry_ = HttpRegistry::Make(options_, SchemaMetrics(metrics)).value();
+  WhyDown(FindText(2));
+  EXPECT_TRUE(FindText(3).ok());
+
+  const std::string text = metrics.Serialize();
+  for (const char* result : {"timeout", "error", "miss"}) {
+    EXPECT_THAT(text, HasSubstr(std::string(R"(sidebus_schema_requests_total{op="find",result=")") +
+                                result + "\"} 1"));
+  }
+}
+
 TEST_F(HttpRegistryTest, DripsAreCutOffByTheSameTimeOut) {
   for (const std::string& before :
        {std::string(), std::string("HTTP/1.1 200 OK\r\nX-Long: "),
