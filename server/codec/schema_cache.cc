@@ -30,6 +30,11 @@ SchemaCache::SchemaCache(std::unique_ptr<SchemaRegistry> registry, const Clock& 
       looked_up_(options.max_entries, options.max_bytes),
       registry_(std::move(registry)) {}
 
+SchemaCache::~SchemaCache() {
+  MutexLock lock(mu_);
+  ending_ = true;  // what the registry answers from now on is no outage
+}
+
 std::optional<absl::StatusOr<SchemaCache::Text>> SchemaCache::FindText(SchemaId id,
                                                                        Later<Text> later) {
   return Find(&SchemaCache::texts_, id, metrics_.find, std::move(later), &SchemaRegistry::FindText);
@@ -108,6 +113,7 @@ void SchemaCache::OnAnswer(TableOf<Kind> table, const typename Kind::Key& key,
                  : gate_.Answered(pass);
     waiters = (this->*table).Settle(key, answer, now);
     waiting_ -= waiters.size();
+    turned = turned && !ending_;
   }
   if (turned && IsDown(answer.status())) {
     Log(LogLevel::kWarning, "the schema registry is down",

@@ -40,7 +40,7 @@ struct IdOfSchema {
 struct SchemaCacheOptions {
   // Of answers that are kept, for each kind of question.
   std::size_t max_entries = 2000;
-  std::size_t max_bytes = 8 * 1024 * 1024;
+  std::size_t max_bytes = 4 * 1024 * 1024;
   // Different questions that the registry is asked at a time.
   std::size_t max_asked = 256;
   // Callers that wait, all together.
@@ -73,6 +73,7 @@ class SchemaCache {
   // `clock` outlives it.
   SchemaCache(std::unique_ptr<SchemaRegistry> registry, const Clock& clock,
               SchemaCacheOptions options = {}, SchemaMetrics metrics = {});
+  ~SchemaCache();
 
   // The methods of SchemaRegistry. They return the answer where it is there, and drop `later`.
   // nullopt: it is not, and `later` is called with it, exactly once.
@@ -96,8 +97,8 @@ class SchemaCache {
   std::optional<AnswerTo<Kind>> Find(TableOf<Kind> table, const typename Kind::Key& key,
                                      SchemaMetrics::Question& metrics,
                                      Later<typename Kind::Value> later, Ask ask);
-  // The answer without the registry. nullopt: `later` was taken, waits for it, and unless `pass` is kNone the
-  // registry is to be asked now.
+  // The answer without the registry. nullopt: `later` was taken and waits for it, and unless `pass`
+  // is kNone the registry is to be asked now.
   template <typename Kind>
   std::optional<AnswerTo<Kind>> FindOrWait(AnswerTable<Kind>& table, const typename Kind::Key& key,
                                            Later<typename Kind::Value>& later,
@@ -116,6 +117,7 @@ class SchemaCache {
   AnswerTable<IdOfSchema> registered_ ABSL_GUARDED_BY(mu_);
   AnswerTable<IdOfSchema> looked_up_ ABSL_GUARDED_BY(mu_);
   std::size_t waiting_ ABSL_GUARDED_BY(mu_) = 0;
+  bool ending_ ABSL_GUARDED_BY(mu_) = false;
   const std::unique_ptr<SchemaRegistry> registry_;  // last: it uses all of the above until its end
 };
 
