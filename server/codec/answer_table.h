@@ -26,11 +26,12 @@ namespace sidebus {
 //   failed     the error (REGISTRY_DOWN)           a pause that doubles with each failure in a row:
 //                                                  unknown, but for the length of the next pause
 //
-// Answered, refused and failed questions are bounded in number and bytes: those that nobody asked for
-// longest are pushed out, and what is larger than all of the room is not kept. Asked ones are the
-// owner's to bound.
+// Answered, refused and failed questions are bounded in number and bytes: those that nobody asked
+// for longest are pushed out, and what is larger than all of the room is not kept. Asked ones are
+// the owner's to bound.
 //
-// Kind names the types Key, Value and Hash, and says with Bytes(key) and Bytes(value) what they take.
+// Kind names the types Key, Value and Hash, and says with Bytes(key) and Bytes(value) what they
+// take.
 // Thread safety: none; the owner's lock guards it. Cost: a hash and a comparison of the key.
 template <typename Kind>
 class AnswerTable {

@@ -11,7 +11,8 @@
 
 namespace sidebus {
 
-// Keeps requests from a server that is down, but for one at a time that finds out whether it still is.
+// Keeps requests from a server that is down, but for one at a time that finds out whether it still
+// is.
 //
 //   state    Enter()                              Answered()   Failed()
 //   up       free                                 -> up        one other request failed just before

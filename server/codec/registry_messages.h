@@ -22,8 +22,8 @@ namespace sidebus {
 //   422, 400 + any  REGISTRY_DOWN            SCHEMA_INCOMPATIBLE SCHEMA_INCOMPATIBLE
 //   all others      REGISTRY_DOWN            REGISTRY_DOWN       REGISTRY_DOWN
 //
-// The functions take an HTTP status and a body of any size and content. Messages quote at most a few
-// hundred bytes of what the registry says, and nothing of a body that is not a registry's.
+// The functions take an HTTP status and a body of any size and content. Messages quote at most a
+// few hundred bytes of what the registry says, and nothing of a body that is not a registry's.
 
 // The body of a request about that text, which is UTF-8.
 std::string SchemaRequestBody(std::string_view text);

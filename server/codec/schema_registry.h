@@ -44,17 +44,17 @@ class SchemaRegistry {
 
   virtual ~SchemaRegistry() = default;
 
-  // The text of the Avro schema with that id. SCHEMA_MISSING: there is none, so what was written with
-  // it can never be decoded.
+  // The text of the Avro schema with that id. SCHEMA_MISSING: there is none, so what was written
+  // with it can never be decoded.
   virtual void FindText(SchemaId id, OnText done) = 0;
 
   // The id of that schema, which becomes a version of its subject if it is none yet.
-  // SCHEMA_INCOMPATIBLE: refused, because it is not compatible with earlier versions, or is no schema
-  // as this registry sees it; the message is the registry's.
+  // SCHEMA_INCOMPATIBLE: refused, because it is not compatible with earlier versions, or is no
+  // schema as this registry sees it; the message is the registry's.
   virtual void Register(SubjectSchema schema, OnId done) = 0;
 
-  // The same, but changes nothing. SCHEMA_INCOMPATIBLE: it is no version of its subject, or no schema
-  // as this registry sees it.
+  // The same, but changes nothing. SCHEMA_INCOMPATIBLE: it is no version of its subject, or no
+  // schema as this registry sees it.
   virtual void FindId(SubjectSchema schema, OnId done) = 0;
 };
 

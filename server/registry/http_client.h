@@ -25,9 +25,9 @@ namespace sidebus {
 // What waits is sent in the order in which it came. As all have the same time, those that wait are
 // never too late before those that are under way are.
 //
-// Thread safety: Send() from any thread, also from inside a Done. Done is called exactly once, on the
-// registry thread, with no lock held, and must not block. The destructor answers what is open with
-// CANCELLED and waits for the thread. The process ignores SIGPIPE.
+// Thread safety: Send() from any thread, also from inside a Done. Done is called exactly once, on
+// the registry thread, with no lock held, and must not block. The destructor answers what is open
+// with CANCELLED and waits for the thread. The process ignores SIGPIPE.
 class HttpClient {
  public:
   explicit HttpClient(HttpOptions options);

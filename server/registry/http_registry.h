@@ -17,18 +17,19 @@ struct HttpRegistryOptions {
   HttpOptions http;
 };
 
-// A schema registry with Confluent's HTTP API: Confluent's own, Apicurio, Karapace. What its answers
-// mean is in codec/registry_messages.h.
+// A schema registry with Confluent's HTTP API: Confluent's own, or Apicurio. What its
+// answers mean is in codec/registry_messages.h.
 //
 //   FindText   GET  /schemas/ids/{id}
 //   Register   POST /subjects/{subject}/versions
 //   FindId     POST /subjects/{subject}
 //
 // Each call is one request: SchemaCache has the answers, one request for equal calls, and a pause
-// after a failure. (libcurl repeats a request where a kept connection turns out to be closed. None of
-// the three does any harm when it is done twice.)
+// after a failure. (libcurl repeats a request where a kept connection turns out to be closed. None
+// of the three does any harm when it is done twice.)
 //
-// Ownership: owns the registry thread, on which callbacks run. Thread safety: as SchemaRegistry says.
+// Ownership: owns the registry thread, on which callbacks run. Thread safety: as SchemaRegistry
+// says.
 class HttpRegistry final : public SchemaRegistry {
  public:
   // Never waits for the registry. INVALID_ARGUMENT, FAILED_PRECONDITION: the URL is none, or a file

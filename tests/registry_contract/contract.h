@@ -9,8 +9,8 @@
 
 #include "server/codec/schema_registry.h"
 
-// What every schema registry promises (server/codec/schema_registry.h), as tests. One takes part by a
-// source file with a RegistryFixture and INSTANTIATE_TEST_SUITE_P.
+// What every schema registry promises (server/codec/schema_registry.h), as tests. One takes part by
+// a source file with a RegistryFixture and INSTANTIATE_TEST_SUITE_P.
 namespace sidebus::registry_contract {
 
 // One registry, which may know schemas of others.
@@ -18,7 +18,8 @@ class RegistryFixture {
  public:
   virtual ~RegistryFixture() = default;
   virtual SchemaRegistry& registry() = 0;
-  // From now on new versions of the subject are refused unless they are compatible with those it has.
+  // From now on new versions of the subject are refused unless they are compatible with those it
+  // has.
   virtual void RefuseIncompatible(const std::string& subject) = 0;
   // Ends the registry (not what it talks to).
   virtual void End() = 0;

@@ -10,7 +10,8 @@
 
 namespace sidebus {
 
-// A server that speaks what is used of Confluent's API, under a path, and knows a schema by its text.
+// A server that speaks what is used of Confluent's API, under a path, and knows a schema by its
+// text.
 //
 // Thread safety: all methods may be called from any thread.
 class FakeHttpRegistry {
