@@ -11,6 +11,7 @@
 #include "server/base/log.h"
 #include "server/config/address.h"
 #include "server/config/producer_config.h"
+#include "server/config/schema_registry_config.h"
 
 namespace sidebus {
 
@@ -127,6 +128,7 @@ struct Config {
   std::string topic_prefix;
   ProducerConfig producer_config;
   BrokerConfig broker;
+  SchemaRegistryConfig schema_registry;
   DeadLetterConfig dead_letter;
   PublishConfig publish;
   SubscribeConfig subscribe;

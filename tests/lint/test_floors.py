@@ -101,6 +101,7 @@ class APlantedBreachIsFoundTest(unittest.TestCase):
             ("server/publish/a.cc", "<prometheus/counter.h>", "prometheus"),
             ("server/rpc/a.cc", "<CivetServer.h>", "civetweb"),
             ("server/config/a.cc", "<simdjson.h>", "simdjson"),
+            ("server/codec/a.cc", "<curl/curl.h>", "libcurl"),
             ("server/event/a.cc", "<spdlog/spdlog.h>", "spdlog"),
             ("server/rpc/a.cc", "<CLI/CLI.hpp>", "CLI11"),
             ("server/base/a.cc", '"absl/synchronization/mutex.h"', "absl synchronization"),
@@ -182,6 +183,8 @@ class WhatIsAllowedIsNotABreachTest(unittest.TestCase):
             ("rpc", "sidebus/v1/event_bus.grpc.pb.h"),
             ("broker/kafka", "librdkafka/rdkafka_mock.h"),
             ("admin", "CivetServer.h"),
+            ("registry", "curl/curl.h"),
+            ("registry", "server/codec/schema_registry.h"),
             (floors.CLI, "server/base/error.h"),
             ("base", "absl/base/thread_annotations.h"),
         ]:

@@ -12,18 +12,18 @@ $SIDEBUS_CACHE (~/.cache/sidebus). Nothing but Python's standard library is used
 import argparse
 import base64
 import contextlib
-import fcntl
-import os
-import random
+import functools
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
 from pathlib import Path
+
+import service
+from service import JVM, ServiceError, free_ports, need, opens
 
 VERSION = "4.4.0"
 VERSION_39 = "3.9.1"
@@ -53,48 +53,15 @@ log4j.appender.out.layout=org.apache.log4j.PatternLayout
 log4j.appender.out.layout.ConversionPattern=[%d] %p %m (%c)%n
 """
 
-JVM = [
-    "-Xmx384m",
-    "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",
-    "-XX:+PerfDisableSharedMem",
-    "-Xshare:auto",
-    "-Djava.awt.headless=true",
-]
-
-
-class KafkaError(Exception):
-    pass
-
-
 # --- fetching -------------------------------------------------------------------------------------
-
-
-def need(command, package):
-    if shutil.which(command) is None:
-        raise KafkaError(
-            f"a real Kafka for the tests needs `{command}`, which is not installed "
-            f"(Debian: apt-get install --no-install-recommends {package})"
-        )
 
 
 def jars(version):
     """The folder with the jars of that version; fetches them if it is the first time."""
-    cache = Path(os.environ.get("SIDEBUS_CACHE") or Path.home() / ".cache/sidebus")
-    cache.mkdir(parents=True, exist_ok=True)
-    folder = cache / f"kafka-jars-{version}"
-    with open(cache / f"kafka-jars-{version}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # another test run may be fetching
-        if not folder.is_dir():
-            need("mvn", "maven")
-            partial = folder.with_suffix(".partial")
-            shutil.rmtree(partial, ignore_errors=True)
-            fetch(version, partial)
-            partial.rename(folder)
-    return folder
+    return service.cached(f"kafka-jars-{version}", functools.partial(fetch, version))
 
 
-def fetch(version, folder, attempts=3):
+def fetch(version, folder):
     wanted = [("org.apache.kafka", "kafka_2.13", version)]
     if version.startswith("3."):
         wanted += [("org.slf4j", "slf4j-reload4j", "1.7.36")]
@@ -103,58 +70,10 @@ def fetch(version, folder, attempts=3):
             ("org.apache.logging.log4j", artefact, "2.25.5")
             for artefact in ("log4j-slf4j-impl", "log4j-core")
         ]
-    folder.mkdir()
     pom = folder / "pom.xml"
     pom.write_text(POM.format("".join(DEPENDENCY.format(*one) for one in wanted)))
-    command = ["mvn", "--quiet", "--batch-mode", "--file", str(pom)]
-    command += ["dependency:copy-dependencies", "-DincludeScope=runtime"]
-    command += [f"-DoutputDirectory={folder}"]
-    say(f"fetching Apache Kafka {version} from Maven Central, once (about 45 MB)")
-    for attempt in range(1, attempts + 1):
-        done = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-        )
-        if done.returncode == 0:
-            return
-        if attempt < attempts:
-            say(f"Maven failed (attempt {attempt} of {attempts}), trying again")
-            time.sleep(2**attempt)
-    raise KafkaError(
-        f"Maven could not fetch org.apache.kafka:kafka_2.13:{version} in {attempts} attempts; is "
-        f"Maven Central, or the mirror in Maven's settings.xml, within reach?\n"
-        f"{done.stdout[-3000:]}"
-    )
-
-
-def say(text):
-    print(f"kafka.py: {text}", file=sys.stderr, flush=True)
-
-
-# --- ports ----------------------------------------------------------------------------------------
-
-
-def free_ports(count):
-    """Ports that nobody listens on, and that no outgoing connection will be given.
-
-    So a broker that was killed finds its port again.
-    """
-    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    candidates = range(10_000, first if first > 12_000 else 65_536)
-    found = []
-    while len(found) < count:
-        port = random.choice(candidates)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            if port not in found:
-                found.append(port)
-    return found
-
-
-def opens(port):
-    with contextlib.suppress(OSError):
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        return True
-    return False
+    copy = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={folder}"]
+    service.maven(f"Apache Kafka {version} (about 45 MB)", ["--file", str(pom), *copy])
 
 
 # --- the broker -----------------------------------------------------------------------------------
@@ -239,9 +158,7 @@ class Kafka:
 
     def tail(self, size=4000):
         """The end of its log."""
-        if not self._log.exists():
-            return ""
-        return f"end of Kafka's log:\n{self._log.read_bytes()[-size:].decode(errors='replace')}"
+        return service.tail_of(self._log, size)
 
     def _choose_ports(self):
         self._port, self._controller_port = free_ports(2)
@@ -295,83 +212,34 @@ class Kafka:
             logging, text, option = "log4j2.properties", LOG4J2, "log4j2.configurationFile"
         (self._folder / logging).write_text(text)
         option = f"-D{option}=file:{self._folder / logging}"
-        return ["java", *JVM, "-cp", f"{self._jars}/*", option, *map(str, arguments)]
+        return ["-cp", f"{self._jars}/*", option, *map(str, arguments)]
 
     def _format(self):
         cluster = base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
         command = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", self._properties]
-        done = subprocess.run(self._java(*command), capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["java", *JVM, *self._java(*command)], capture_output=True, text=True, check=False
+        )
         if done.returncode:
-            raise KafkaError(f"formatting Kafka's data failed:\n{done.stdout}{done.stderr}")
+            raise ServiceError(f"formatting Kafka's data failed:\n{done.stdout}{done.stderr}")
 
     def _start_once(self, deadline):
-        # In a session of its own: Ctrl-C is for the tests, which then end the broker.
-        command = ["setpriv", "--pdeathsig", "KILL", *self._java("kafka.Kafka", self._properties)]
-        with open(self._log, "ab") as log:
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
+        arguments = self._java("kafka.Kafka", self._properties)
+        self._process = service.start_java(arguments, self._log)
         while self.running:
             if opens(self._port):  # it opens only when the broker is ready to serve
                 return True
             if time.monotonic() > deadline:
                 self.kill()
-                raise KafkaError(f"Kafka {self.version} did not start in time\n{self.tail()}")
+                raise ServiceError(f"Kafka {self.version} did not start in time\n{self.tail()}")
             time.sleep(0.05)
         code = self._process.wait()
         if "Address already in use" in self.tail(20_000) and time.monotonic() < deadline:
             return False
-        raise KafkaError(f"Kafka {self.version} ended with {code}\n{self.tail()}")
+        raise ServiceError(f"Kafka {self.version} ended with {code}\n{self.tail()}")
 
 
 # --- running a command beside it ------------------------------------------------------------------
-
-
-def run(wanted, command):
-    """Runs the command; `wanted` is {variable: version}. Returns its exit code."""
-
-    def interrupted(number, _):
-        raise KafkaInterrupted(number)
-
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(number, interrupted)
-    environment = dict(os.environ)
-    child = None
-    with contextlib.ExitStack() as stack:
-        try:
-            brokers = {name: stack.enter_context(Kafka(v)) for name, v in wanted.items()}
-            for name, broker in brokers.items():
-                environment[name] = broker.start().address
-            child = subprocess.Popen(command, env=environment)
-            return as_exit_code(child.wait())
-        except KafkaInterrupted as interruption:
-            return end(child, interruption.number)
-
-
-class KafkaInterrupted(Exception):
-    def __init__(self, number):
-        super().__init__(signal.Signals(number).name)
-        self.number = number
-
-
-def end(child, number):
-    """Ends the command as we were asked to end, before the broker goes away."""
-    for one in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(one, signal.SIG_IGN)
-    if child is not None:
-        # A terminal gives its Ctrl-C to the command, too; once is enough.
-        if number != signal.SIGINT or not sys.stdin.isatty():
-            child.send_signal(number)
-        try:
-            child.wait(30)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-    return 128 + number
-
-
-def as_exit_code(status):
-    return status if status >= 0 else 128 - status
 
 
 def main():
@@ -384,14 +252,10 @@ def main():
     verb.add_argument("--with-39", action="store_true", help=f"start Kafka {VERSION_39}, too")
     verb.add_argument("command", nargs="+", metavar="COMMAND")
     options = parser.parse_args()
-    wanted = {options.env: options.version}
+    wanted = {options.env: functools.partial(Kafka, options.version)}
     if options.with_39:
-        wanted["SIDEBUS_TEST_KAFKA_39"] = VERSION_39
-    try:
-        return run(wanted, options.command)
-    except (KafkaError, FileNotFoundError) as error:
-        say(error)
-        return 127 if isinstance(error, FileNotFoundError) else 1
+        wanted["SIDEBUS_TEST_KAFKA_39"] = functools.partial(Kafka, VERSION_39)
+    return service.main(wanted, options.command)
 
 
 if __name__ == "__main__":

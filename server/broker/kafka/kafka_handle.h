@@ -6,16 +6,9 @@
 #include <memory>
 #include <string>
 
-namespace sidebus {
+#include "server/base/c_deleter.h"
 
-// Owns a librdkafka object; the deleter is the matching C function.
-template <auto Destroy>
-struct CDeleter {
-  template <typename T>
-  void operator()(T* object) const {
-    Destroy(object);
-  }
-};
+namespace sidebus {
 
 // Like a crash for a consumer: no commit, no leaving of the group. A consumer that was closed has
 // done both already.

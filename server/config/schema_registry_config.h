@@ -1,0 +1,27 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "server/base/clock.h"
+
+namespace sidebus {
+
+// When a schema that the registry may not know is registered: with the first event that needs it,
+// when routes are loaded, or by somebody else.
+enum class RegisterSchemas : std::uint8_t { kFirstUse, kLoad, kNever };
+
+// No key sets it yet: `schema_registry` is an error until something uses it.
+struct SchemaRegistryConfig {
+  std::string url;            // empty: there is none
+  std::string username_file;  // basic authentication; both or none
+  std::string password_file;
+  std::string ca_file;  // certificates to trust; empty: those of the system
+  Duration timeout = std::chrono::seconds(2);
+  RegisterSchemas registering = RegisterSchemas::kFirstUse;  // key `register`
+
+  friend bool operator==(const SchemaRegistryConfig&, const SchemaRegistryConfig&) = default;
+};
+
+}  // namespace sidebus
