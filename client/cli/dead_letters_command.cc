@@ -53,7 +53,8 @@ void AddDeadLettersCommand(CLI::App& app, int& exit_code) {
   auto flags = std::make_shared<DeadLettersFlags>();
   letters->add_option("topic", flags->topic, "Dead-letter topic, for example orders.billing.dead")
       ->required();
-  letters->add_option("--type", flags->types, "Only events of this type (may be repeated)");
+  letters->add_option("--type", flags->types, "Only events of this type (may be repeated)")
+      ->allow_extra_args(false);
   letters->add_option("--limit", flags->limit, "At most so many, the oldest first (1 to 1000)")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();

@@ -85,8 +85,10 @@ void AddRedriveCommand(CLI::App& app, int& exit_code) {
   auto flags = std::make_shared<RedriveFlags>();
   redrive->add_option("topic", flags->topic, "Dead-letter topic, for example orders.billing.dead")
       ->required();
-  redrive->add_option("--type", flags->types, "Only events of this type (may be repeated)");
-  redrive->add_option("--limit", flags->limit, "At most so many (default: all)");
+  redrive->add_option("--type", flags->types, "Only events of this type (may be repeated)")
+      ->allow_extra_args(false);
+  redrive->add_option("--limit", flags->limit, "At most so many (default: all)")
+      ->check(CLI::PositiveNumber);
   redrive->add_option("--rate", flags->max_per_second, "At most so many a second (default: any)");
   redrive->add_flag("--dry-run", flags->dry_run, "Only count what would be redriven");
   AddAdminFlags(*redrive, *flags);

@@ -82,9 +82,11 @@ void AddSeekCommand(CLI::App& app, int& exit_code) {
   seek->add_option("--to", flags->to,
                    "earliest, latest, a time like 2026-01-31T12:00:00Z, or positions like "
                    "orders/0=42 (may be repeated)")
+      ->allow_extra_args(false)
       ->required();
   seek->add_option("--topic", flags->topics,
-                   "Only on this topic (may be repeated; default: all on which the group stands)");
+                   "Only on this topic (may be repeated; default: all on which the group stands)")
+      ->allow_extra_args(false);
   seek->add_flag("--dry-run", flags->dry_run, "Show from where to where, change nothing");
   seek->add_flag("--force", flags->force,
                  "End the streams that this gateway has of the group; they may subscribe again");
@@ -95,7 +97,7 @@ void AddSeekCommand(CLI::App& app, int& exit_code) {
       "Examples:\n"
       "  sidebus seek billing --to earliest --dry-run\n"
       "  sidebus seek billing --to 2026-01-31T12:00:00Z --topic orders\n"
-      "  sidebus seek billing --to orders/0=42 orders/1=17 --force");
+      "  sidebus seek billing --to orders/0=42 --to orders/1=17 --force");
   seek->callback([flags, &exit_code] { exit_code = RunSeek(*flags); });
 }
 
