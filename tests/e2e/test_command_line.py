@@ -207,7 +207,11 @@ def test_subscribe_prints_data_alone(one):
 
 
 def test_large_events_are_published_in_requests_that_the_gateway_takes(gateway, broker):
-    limits = {"max_event_bytes": "100KiB", "max_request_bytes": "256KiB", "max_events_per_request": 7}
+    limits = {
+        "max_event_bytes": "100KiB",
+        "max_request_bytes": "256KiB",
+        "max_events_per_request": 7,
+    }
     one = gateway(ROUTES, broker, limits=limits)
     lines = "\n".join(json.dumps("x" * 50_000) for _ in range(20))
 
