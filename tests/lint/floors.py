@@ -13,6 +13,7 @@ from pathlib import Path
 FLOORS = {
     "base": 0,
     "event": 1,
+    "avro": 2,
     "config": 2,
     "metrics": 2,
     "routing": 3,
@@ -43,7 +44,7 @@ CAGES = {
     "librdkafka": {"broker/kafka", "broker/embedded"},
     "civetweb": {"admin"},
     "yaml-cpp": {"config"},
-    "simdjson": {"routing", "codec"},
+    "simdjson": {"avro", "routing", "codec"},
     "prometheus": {"metrics", "admin"},
     "spdlog": {"base"},
     "CLI11": {"app", CLI, "main"},
