@@ -32,8 +32,10 @@ std::string_view View(const std::array<char, size>& bytes) {
   return {bytes.data(), bytes.size()};
 }
 
-absl::Status TooLarge() {
-  return MakeError(Reason::kEventTooLarge, "the data is too large when it is encoded as Avro");
+absl::Status TooLarge(std::size_t limit) {
+  return MakeError(Reason::kEventTooLarge,
+                   fmt::format("the data has over {} bytes when it is encoded as Avro", limit),
+                   {{std::string(error_key::kLimit), std::to_string(limit)}});
 }
 
 }  // namespace
@@ -48,7 +50,7 @@ absl::Status AvroWriter::Write(Element value, const AvroType& type) {
 bool AvroWriter::Append(std::string_view bytes) {
   const std::size_t cost = std::max<std::size_t>(1, bytes.size());
   if (cost > left_) {
-    error_ = TooLarge();
+    error_ = TooLarge(max_bytes_);
     return false;
   }
   left_ -= cost;
@@ -58,7 +60,7 @@ bool AvroWriter::Append(std::string_view bytes) {
 
 bool AvroWriter::AppendLong(std::int64_t number) {
   if (left_ < kMaxVarintBytes) {
-    error_ = TooLarge();
+    error_ = TooLarge(max_bytes_);
     return false;
   }
   const std::size_t before = out_.size();

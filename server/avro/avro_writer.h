@@ -24,7 +24,8 @@ class AvroWriter {
  public:
   // Appends to `out`, at most `max_bytes`. Values of no bytes, and branches of unions that must be
   // looked into, count as a byte, so that the time is bounded too.
-  AvroWriter(std::string& out, std::size_t max_bytes) : out_(out), left_(max_bytes) {}
+  AvroWriter(std::string& out, std::size_t max_bytes)
+      : out_(out), max_bytes_(max_bytes), left_(max_bytes) {}
 
   // SCHEMA_MISMATCH with the place as `field`, EVENT_TOO_LARGE; what was appended is then of no
   // use.
@@ -58,6 +59,7 @@ class AvroWriter {
   bool Mismatch(const ValuePath* path, const AvroType& type, Element found);
 
   std::string& out_;
+  const std::size_t max_bytes_;
   std::size_t left_;
   std::vector<std::optional<Element>> slots_;  // members of the records being written, in order
   absl::Status error_;
