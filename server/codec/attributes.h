@@ -11,6 +11,12 @@ inline constexpr std::string_view kContentType = "content-type";
 inline constexpr std::string_view kTraceParent = "traceparent";
 inline constexpr std::string_view kTraceState = "tracestate";
 
+// What Open edX adds: headers, an extension, and a content type.
+inline constexpr std::string_view kSourceHost = "sourcehost";
+inline constexpr std::string_view kSourceLib = "sourcelib";
+inline constexpr std::string_view kMinorVersion = "minorversion";
+inline constexpr std::string_view kAvroContentType = "application/avro";
+
 // What no extension may be called.
 inline constexpr std::array<std::string_view, 9> kAttributeNames = {
     "specversion", "id",         "source",          "type", "subject",

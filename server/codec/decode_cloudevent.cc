@@ -136,7 +136,7 @@ absl::StatusOr<Event> DecodeCloudEvent(RawRecord& record, const Position& positi
 Record RestoreRecord(const RawRecord& rest, const Event* event) {
   Record record = RecordOf(rest);
   if (event == nullptr) return record;
-  record.key = event->key;
+  if (!record.key.has_value()) record.key = event->key;
   if (!record.value.has_value()) record.value = event->data;
   return record;
 }

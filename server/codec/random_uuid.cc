@@ -3,6 +3,7 @@
 #include <random>
 
 #include "server/codec/cloudevents.h"
+#include "server/codec/uuid.h"
 
 namespace sidebus {
 namespace {
@@ -17,12 +18,6 @@ std::mt19937_64 MakeGenerator() {
   return std::mt19937_64(seed);
 }
 
-// `count` hexadecimal digits from the top of `bits`.
-void AppendHex(std::string& out, std::uint64_t bits, int count) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  for (int shift = 60; count > 0; --count, shift -= 4) out += kDigits[(bits >> shift) & 0xf];
-}
-
 }  // namespace
 
 std::string RandomUuid() {
@@ -31,19 +26,7 @@ std::string RandomUuid() {
   constexpr std::uint64_t kVariant = 0x8000'0000'0000'0000;
   const std::uint64_t high = (generator() & ~std::uint64_t{0xf000}) | kVersion4;
   const std::uint64_t low = (generator() >> 2) | kVariant;
-
-  std::string out;
-  out.reserve(36);
-  AppendHex(out, high, 8);
-  out += '-';
-  AppendHex(out, high << 32, 4);
-  out += '-';
-  AppendHex(out, high << 48, 4);
-  out += '-';
-  AppendHex(out, low, 4);
-  out += '-';
-  AppendHex(out, low << 16, 12);
-  return out;
+  return FormatUuid(high, low);
 }
 
 }  // namespace sidebus

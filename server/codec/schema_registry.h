@@ -7,13 +7,9 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
-#include "server/base/strong_id.h"
+#include "server/codec/confluent_frame.h"
 
 namespace sidebus {
-
-// How a registry calls a schema, and the four bytes before a value that is framed. Registries give
-// out 1 to 2^31 - 1; a record may say anything.
-using SchemaId = StrongId<struct SchemaIdTag, std::uint32_t>;
 
 // A schema text under a subject, which is what the registry compares versions within.
 struct SubjectSchema {

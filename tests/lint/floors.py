@@ -13,6 +13,7 @@ from pathlib import Path
 FLOORS = {
     "base": 0,
     "event": 1,
+    "avro": 2,
     "config": 2,
     "metrics": 2,
     "routing": 3,
@@ -45,7 +46,7 @@ CAGES = {
     "civetweb": {"admin"},
     "libcurl": {"registry"},
     "yaml-cpp": {"config"},
-    "simdjson": {"routing", "codec"},
+    "simdjson": {"avro", "routing", "codec"},
     "prometheus": {"metrics", "admin"},
     "spdlog": {"base"},
     "CLI11": {"app", CLI, "main"},

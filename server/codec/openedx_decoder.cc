@@ -1,0 +1,60 @@
+#include "server/codec/openedx_decoder.h"
+
+#include <utility>
+
+#include "fmt/format.h"
+#include "server/avro/decode_avro.h"
+#include "server/base/error.h"
+#include "server/codec/openedx_headers.h"
+
+namespace sidebus {
+namespace {
+
+absl::Status Undecodable(std::string_view what) {
+  return MakeError(Reason::kEventInvalid,
+                   fmt::format("the record is no Open edX event: its value {}", what),
+                   {{std::string(error_key::kField), "data"}});
+}
+
+absl::StatusOr<ConfluentFrame> ReadValue(const RawRecord& record) {
+  if (!record.value.has_value()) return Undecodable("is absent (a tombstone)");
+  const auto frame = ReadConfluentFrame(*record.value);
+  if (frame.has_value()) return *frame;
+  return Undecodable(
+      fmt::format("is not framed: {}", record.value->size() <= kConfluentPrefixBytes
+                                           ? "it has fewer than 6 bytes"
+                                           : "it does not begin with a zero byte and a schema id"));
+}
+
+std::string KeyOf(const std::string& key, const AvroSchema* schema) {
+  const auto frame = ReadConfluentFrame(key);
+  if (schema == nullptr || !frame.has_value()) return key;
+  auto decoded = DecodeAvroKey(frame->avro, *schema);
+  return decoded.ok() ? *std::move(decoded) : key;
+}
+
+}  // namespace
+
+absl::StatusOr<OpenedxSchemaIds> OpenedxDecoder::SchemaIdsOf(const RawRecord& record) const {
+  const auto value = ReadValue(record);
+  if (!value.ok()) return value.status();
+  OpenedxSchemaIds ids{.value = value->id, .key = std::nullopt};
+  if (!record.key.has_value()) return ids;
+  if (const auto key = ReadConfluentFrame(*record.key)) ids.key = key->id;
+  return ids;
+}
+
+absl::StatusOr<Event> OpenedxDecoder::Decode(const RawRecord& record, const AvroSchema& writer,
+                                             const AvroSchema* key_schema) const {
+  const auto value = ReadValue(record);
+  if (!value.ok()) return value.status();
+  auto event = DecodeOpenedxHeaders(record.headers);
+  if (!event.ok()) return event;
+  auto json = DecodeAvro(value->avro, writer, max_json_bytes_, AvroTail::kIgnored);
+  if (!json.ok()) return json.status();
+  event->data = *std::move(json);
+  if (record.key.has_value()) event->key = KeyOf(*record.key, key_schema);
+  return event;
+}
+
+}  // namespace sidebus

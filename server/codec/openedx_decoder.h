@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstddef>
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "server/avro/avro_schema.h"
+#include "server/codec/confluent_frame.h"
+#include "server/event/event.h"
+#include "server/event/raw_headers.h"
+
+namespace sidebus {
+
+// The schemas that a record was written with, as its bytes name them.
+struct OpenedxSchemaIds {
+  SchemaId value;
+  std::optional<SchemaId> key;  // nullopt: no key, or none that is framed
+
+  friend bool operator==(const OpenedxSchemaIds&, const OpenedxSchemaIds&) = default;
+};
+
+// Reads records of Open edX as events with JSON data. Whoever calls asks for the ids, finds their
+// schemas, and decodes.
+//
+// All errors of both methods are for ever: the record can never be decoded.
+// Thread-safe.
+class OpenedxDecoder {
+ public:
+  explicit OpenedxDecoder(std::size_t max_json_bytes) : max_json_bytes_(max_json_bytes) {}
+
+  // EVENT_INVALID with field `data`: a tombstone, or a value that is not framed.
+  absl::StatusOr<OpenedxSchemaIds> SchemaIdsOf(const RawRecord& record) const;
+
+  // `writer` is the schema of the value's id, `key_schema` that of the key's; null: not known.
+  //
+  // The key is a string as it is, an integer in decimal, true or false. Open edX never decodes keys,
+  // so one that cannot be decoded, or whose schema is not known, is the record's key as it is. Bytes
+  // after the value are ignored, as Python does. The record is left whole: RestoreRecord() gives it
+  // back.
+  // Errors: as of SchemaIdsOf(), DecodeOpenedxHeaders() and DecodeAvro().
+  absl::StatusOr<Event> Decode(const RawRecord& record, const AvroSchema& writer,
+                               const AvroSchema* key_schema) const;
+
+ private:
+  const std::size_t max_json_bytes_;
+};
+
+}  // namespace sidebus
