@@ -40,8 +40,8 @@ Record EncodeCloudEvent(Event event, std::optional<std::string> key);
 // the value. RestoreRecord() puts it back.
 absl::StatusOr<Event> DecodeCloudEvent(RawRecord& record, const Position& position);
 
-// The record as it was consumed, from what decoding left of it and the event that it made; null where
-// it made none. A key or a value that was left in the record is the record's own.
+// The record as it was consumed, from what decoding left of it and the event that it made; null
+// where it made none. A key or a value that was left in the record is the record's own.
 Record RestoreRecord(const RawRecord& rest, const Event* event);
 
 // A random UUID, version 4, lower case. Thread-safe.
