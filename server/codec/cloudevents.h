@@ -20,6 +20,9 @@ namespace sidebus {
 
 inline constexpr std::size_t kMaxIdBytes = 255;
 
+// EVENT_INVALID: a field of an event that is to be published is wrong.
+absl::Status InvalidField(std::string_view field, std::string_view what);
+
 // Checks what does not depend on the configuration. EVENT_INVALID with metadata `field` (type, id,
 // source, subject, content_type, data_schema, time, extensions, headers) and a message for people:
 // type is 1 to 255 bytes, id and content_type at most 255, source, subject and data_schema at most
