@@ -107,6 +107,7 @@ void KafkaConsumer::CloseClient() {
   {
     MutexLock lock(mu_);
     client = std::move(client_);
+    member_id_.clear();
   }
   const bool has_left =
       client == nullptr || broadcast() || !joined_ || rd_kafka_consumer_closed(client.get()) != 0;
@@ -281,6 +282,9 @@ bool KafkaConsumer::ReadPartition(PartitionReader& reader) {
   const bool some = !records.empty();
   if (some && assignments_.Track(assignment, records) && !records.empty()) {
     handler_.OnRecords(assignment, std::move(records));
+  }
+  if (const std::optional<std::int64_t> end = reader.TakeEnd()) {
+    assignments_.SkipTo(assignment, *end);
   }
   if (fault) OnFault(reader, *fault);
   return some || fault.has_value();

@@ -48,7 +48,8 @@ struct KafkaBrokerOptions {
   Duration session_timeout{0};
   GroupProtocol group_protocol = GroupProtocol::kClassic;
   Assignor assignor = Assignor::kRange;
-  std::string static_member;  // group.instance.id in every group; empty: none
+  // group.instance.id in every group that is read for good; empty: none
+  std::string static_member;
   // False: the cluster answers ListOffsets by time wrongly (the mock cluster), so such a start is
   // refused.
   bool offsets_by_time = true;
