@@ -241,6 +241,7 @@ std::string Gateway::ReadyLine() const {
 std::size_t Gateway::Stop(Signals& signals) {
   const SteadyTime end = Clock::Real().Now() + config_.shutdown_grace;
   rpc_->BeginDrain(config_.shutdown_grace, kStopping);
+  if (operator_ != nullptr) operator_->Stop();
   SettleHeld(signals, end - kFlushTime);
   const std::size_t lost = FlushPublished(signals, end - kAnswerTime);
   // Every call has its answer now; what is still open are streams whose clients do not let go.
