@@ -59,12 +59,14 @@ void AddDeadLettersCommand(CLI::App& app, int& exit_code) {
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   AddAdminFlags(*letters, *flags);
-  letters->footer(
-      "Changes nothing. What was redriven is still there until the topic's retention is over.\n"
-      "\n"
-      "Examples:\n"
-      "  sidebus dead-letters orders.billing.dead\n"
-      "  sidebus dead-letters orders.billing.dead --type order.created --output json");
+  AddAdminFooter(*letters,
+                 "Changes nothing. What was redriven is still there until the topic's retention is "
+                 "over. Shows\n"
+                 "the oldest of all partitions, so much as fits into 1 MiB.\n"
+                 "\n"
+                 "Examples:\n"
+                 "  sidebus dead-letters orders.billing.dead\n"
+                 "  sidebus dead-letters orders.billing.dead --type order.created --output json");
   letters->callback([flags, &exit_code] {
     v1::ListDeadLettersRequest request;
     request.set_dead_letter_topic(flags->topic);

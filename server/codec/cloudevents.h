@@ -21,7 +21,7 @@ namespace sidebus {
 inline constexpr std::size_t kMaxIdBytes = 255;
 
 // EVENT_INVALID: a field of an event that is to be published is wrong.
-absl::Status InvalidField(std::string_view field, std::string_view what);
+absl::Status InvalidEventField(std::string_view field, std::string_view what);
 
 // Checks what does not depend on the configuration. EVENT_INVALID with metadata `field` (type, id,
 // source, subject, content_type, data_schema, time, extensions, headers) and a message for people:
