@@ -18,7 +18,7 @@ constexpr std::uint32_t kBatch = 100;
 constexpr Duration kProduceAgain = std::chrono::milliseconds(100);
 constexpr int kMostWaits = 100;
 // Longer than it takes to join a group whose last member was cut off.
-constexpr Duration kPatience = std::chrono::seconds(60);
+constexpr Duration kRedrivePatience = std::chrono::seconds(60);
 
 ReadingPlan PlanOf(const OperateWorld& world, const RedriveOrder& order) {
   const std::uint64_t batch = world.budget.limit() / 32;
@@ -27,7 +27,7 @@ ReadingPlan PlanOf(const OperateWorld& world, const RedriveOrder& order) {
               fmt::format("sidebus.redrive.{}", world.router->FullTopicOf(order.dead_letter_topic)),
           .batch_bytes = batch,
           .more_bytes = batch,  // the copies
-          .patience = kPatience};
+          .patience = kRedrivePatience};
 }
 
 absl::Status Active() {

@@ -14,7 +14,7 @@ namespace sidebus {
 namespace {
 
 // The broker may be told a little later than we know that a member has joined or left.
-constexpr Duration kPatience = std::chrono::seconds(10);
+constexpr Duration kSeekPatience = std::chrono::seconds(10);
 constexpr Duration kAgain = std::chrono::milliseconds(250);
 
 constexpr char kDrainReason[] = "an operator moves the positions of the group";
@@ -50,7 +50,7 @@ SeekJob::SeekJob(const OperateWorld& world, std::shared_ptr<Gate> gate, SeekOrde
     : world_(world), gate_(std::move(gate)), order_(std::move(order)), done_(std::move(done)) {}
 
 void SeekJob::Run() {
-  describe_until_ = world_.clock.Now() + kPatience;
+  describe_until_ = world_.clock.Now() + kSeekPatience;
   if (const absl::Status checked = CheckOrder(); !checked.ok()) return Fail(checked);
   if (const absl::Status checked = CheckHere(); !checked.ok()) return Fail(checked);
   Describe(&SeekJob::OnDescribed);
@@ -241,7 +241,8 @@ void SeekJob::CloseHere() {
   };
   auto closed = std::make_shared<AllClosed>();
   closed->then = Behind(gate_, [self = shared_from_this()] {
-    self->write_until_ = self->world_.clock.Now() + self->world_.groups.members_stay() + kPatience;
+    self->write_until_ =
+        self->world_.clock.Now() + self->world_.groups.members_stay() + kSeekPatience;
     self->Describe(&SeekJob::OnClosed);
   });
   for (const auto& subscription : here_) {
