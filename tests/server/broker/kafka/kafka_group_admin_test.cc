@@ -25,7 +25,7 @@ using testing::Not;
 constexpr std::int16_t kOffsetCommit = 8;
 
 // Generous: a busy machine. Nothing waits for it to pass.
-constexpr auto kLong = seconds(30);
+constexpr auto kLongPatience = seconds(30);
 
 class KafkaGroupAdminTest : public testing::Test {
  protected:
@@ -57,7 +57,7 @@ class KafkaGroupAdminTest : public testing::Test {
     auto moved = answer->get_future();
     admin.SetPositions("group", {{"orders", 0, 0}},
                        [answer](const absl::Status& status) { answer->set_value(status); });
-    if (moved.wait_for(kLong) != std::future_status::ready) {
+    if (moved.wait_for(kLongPatience) != std::future_status::ready) {
       return absl::DeadlineExceededError("no answer");
     }
     return moved.get();
@@ -69,7 +69,7 @@ class KafkaGroupAdminTest : public testing::Test {
     admin.Describe("group", {"orders"}, [answer](absl::StatusOr<GroupDescription> description) {
       answer->set_value(std::move(description));
     });
-    if (found.wait_for(kLong) != std::future_status::ready) {
+    if (found.wait_for(kLongPatience) != std::future_status::ready) {
       return absl::DeadlineExceededError("no answer");
     }
     return found.get();
