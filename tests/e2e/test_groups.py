@@ -68,7 +68,10 @@ def test_two_gateways_share_a_group_and_hand_over_what_is_not_settled(
         assert len(came) == len(wanted), "what is held stays held when another member leaves"
     second.ack(*came)
     second.drain()
-    assert second.end() == (grpc.StatusCode.OK, None)
+    # The eager protocol may have revoked what was acked meanwhile: it comes again.
+    while not second.ended:
+        second.ack(*second.arrived(40).get("delivery", []))
+    assert second.status() == (grpc.StatusCode.OK, None)
 
 
 # --- static members -------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ namespace sidebus {
 namespace {
 
 constexpr Duration kFindAgainAfterFailure = std::chrono::milliseconds(500);
+constexpr Duration kWriteAgainAfter = std::chrono::seconds(10);
 
 // The errors that waiting does not cure.
 bool IsFinal(rd_kafka_resp_err_t error) { return ReasonOfKafka(error) == Reason::kBrokerDenied; }
@@ -23,7 +24,7 @@ StartFinder::StartFinder(std::string group, StartPosition start, AdminRequests& 
     : group_(std::move(group)), start_(std::move(start)), requests_(requests) {}
 
 void StartFinder::Pin(std::vector<std::string> topics, ThenPinned then) {
-  pin_ = PinJob{++last_job_, std::move(topics), {}, false, std::move(then)};
+  pin_ = PinJob{++last_job_, std::move(topics), {}, false, std::move(then), 0};
   Describe();
 }
 
@@ -78,8 +79,18 @@ void StartFinder::OnGroup(const Partitions& positions) {
 
 void StartFinder::WriteGroup(Partitions positions) {
   const std::uint64_t id = pin_.id;
-  requests_.SetGroupPositions(group_, positions, [this, id](Answer answer) {
-    if (id != pin_.id) return;
+  const std::uint64_t write = ++pin_.writes;
+  const auto still_waits = [this, id, write] { return id == pin_.id && write == pin_.writes; };
+  // It may have been forgotten (AdminRequests): then see what the group has by now. One that is
+  // remembered later is refused, because the group has a member.
+  retries_.push_back({Clock::Real().Now() + kWriteAgainAfter, [this, still_waits] {
+                        if (!still_waits()) return;
+                        ++pin_.writes;
+                        Describe();
+                      }});
+  requests_.SetGroupPositions(group_, positions, [this, still_waits](Answer answer) {
+    if (!still_waits()) return;
+    ++pin_.writes;
     if (answer.error == RD_KAFKA_RESP_ERR_NO_ERROR) return FinishPin(absl::OkStatus());
     if (IsFinal(answer.error)) {
       return Fail(Job::kPin, answer.error, "set the positions of the group");

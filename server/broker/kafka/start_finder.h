@@ -75,6 +75,7 @@ class StartFinder {
     std::map<std::string, int> existing;
     bool refused = false;  // the group has members
     ThenPinned then;
+    std::uint64_t writes = 0;  // odd: one waits for its answer
   };
   struct LocateJob {
     std::uint64_t id = 0;
