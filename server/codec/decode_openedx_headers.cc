@@ -40,7 +40,7 @@ class OpenedxHeaderReader {
 
  private:
   // What Open edX reads, and may be there once.
-  enum Known : std::uint8_t { kType, kId, kSource, kTime, kMinor, kHost, kLib };
+  enum Known : std::uint8_t { kType, kId, kSource, kWhen, kMinor, kHost, kLib };
   static constexpr auto kKnown = std::to_array<std::string_view>(
       {"ce_type", "ce_id", "ce_source", "ce_time", "ce_minorversion", kSourceHost, kSourceLib});
 
@@ -71,7 +71,7 @@ class OpenedxHeaderReader {
       case kSource:
         event_.source = value;
         return true;
-      case kTime:
+      case kWhen:
         event_.time = ParsePythonTime(value);
         return event_.time.has_value();
       case kMinor: {
