@@ -21,7 +21,8 @@ void AddAdminFooter(CLI::App& verb, const std::string& text) {
 }
 
 std::string DescribeAdminError(const grpc::Status& status, const std::string& endpoint) {
-  if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
+  // With details it is an answer of the admin API: what it cannot do with this broker.
+  if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED && status.error_details().empty()) {
     return fmt::format(
         "{} ({}): is it the application's API? The admin API is where `admin_api` "
         "of the configuration says",

@@ -1,4 +1,5 @@
 #include <chrono>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <thread>
@@ -34,13 +35,15 @@ struct Probe {
   std::string text;
 };
 
-Probe Ask(grpc::Channel& channel, health::Health::Stub& stub, const std::string& service) {
+Probe Ask(grpc::Channel& channel, health::Health::Stub& stub, const HealthFlags& flags) {
   const auto deadline = std::chrono::system_clock::now() + std::chrono::seconds(1);
   if (!channel.WaitForConnected(deadline)) {
-    return {kNoConnection, fmt::format("cannot connect: {}", kNoGateway)};
+    const std::string where =
+        ChooseEndpoint(flags.endpoint, std::getenv("SIDEBUS_ENDPOINT"), kDefaultEndpoint);
+    return {kNoConnection, fmt::format("cannot connect to {}: {}", where, kNoGateway)};
   }
   health::HealthCheckRequest request;
-  request.set_service(service);
+  request.set_service(flags.service);
   health::HealthCheckResponse response;
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(3));
@@ -59,10 +62,10 @@ int CheckHealth(const HealthFlags& flags) {
   }
   const auto stub = health::Health::NewStub(*channel);
   const auto end = steady_clock::now() + flags.wait;
-  Probe probe = Ask(**channel, *stub, flags.service);
+  Probe probe = Ask(**channel, *stub, flags);
   while (probe.exit != kHealthy && steady_clock::now() < end) {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    probe = Ask(**channel, *stub, flags.service);
+    probe = Ask(**channel, *stub, flags);
   }
   if (flags.output == "json") {
     fmt::print("{{\"status\":{},\"exit\":{}}}\n", JsonString(probe.text),

@@ -23,7 +23,7 @@ struct RedriveFlags : AdminFlags {
 };
 
 std::string Totals(const RedriveFlags& flags, const v1::RedriveResponse& progress) {
-  return fmt::format("{} {}, {} left, {} read", progress.redriven(),
+  return fmt::format("{} {}, {} passed over, {} read", progress.redriven(),
                      flags.dry_run ? "would be redriven" : "redriven", progress.skipped(),
                      progress.scanned());
 }

@@ -30,8 +30,8 @@ int ExitCodeFor(const Gateway::Leftovers& left) {
     std::fprintf(stderr, "sidebus: %zu accepted events could not be flushed\n", left.unflushed);
   }
   if (left.unsettled > 0) {
-    std::fprintf(stderr, "sidebus: %zu deliveries were not settled: their groups get them again\n",
-                 left.unsettled);
+    std::fprintf(stderr, "sidebus: %zu held deliver%s not settled: the groups get them again\n",
+                 left.unsettled, left.unsettled == 1 ? "y was" : "ies were");
   }
   return left.unflushed + left.unsettled > 0 ? kExitLeftovers : 0;
 }

@@ -29,8 +29,8 @@ std::string LastErrorOf(const BufferedRecord& record) {
   if (record.state != RecordState::kDeadLettering || failure.write_error.empty()) {
     return CleanText(failure.detail);
   }
-  return fmt::format("{}; its dead letter cannot be written: {}", CleanText(failure.detail),
-                     CleanText(failure.write_error));
+  return fmt::format("{}{}its dead letter cannot be written: {}", CleanText(failure.detail),
+                     failure.detail.empty() ? "" : "; ", CleanText(failure.write_error));
 }
 
 bool IsHeldBack(const BufferedRecord& record) {

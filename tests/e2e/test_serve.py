@@ -127,7 +127,7 @@ def test_deliveries_that_nobody_settles_are_counted_and_its_exit_code_is_3(
 
     assert one.stop(int(grace[0]) + 1) == 3
 
-    assert re.search(r"\b2 deliveries were not settled", one.stderr)
+    assert re.search(r"\b2 held deliveries were not settled", one.stderr)
 
 
 def test_a_second_sigterm_does_not_wait_for_kafka(gateway, connect, stuck):
