@@ -10,6 +10,10 @@ namespace sidebus {
 // [A-Za-z0-9._-], and neither "." nor "..". Sidebus asks the same of the names of members.
 inline constexpr std::size_t kMaxTopicLength = 249;
 
+// Longer names of groups are refused before a broker sees them: one that does not answer blocks
+// librdkafka's other requests to coordinators.
+inline constexpr std::size_t kMaxGroupLength = 255;
+
 constexpr bool IsTopicCharacter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
          c == '_' || c == '-';

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "fmt/format.h"
+#include "server/base/error.h"
+#include "server/event/topic_name.h"
 #include "server/subscribe/subscription.h"
 
 namespace sidebus {
@@ -19,6 +22,13 @@ std::vector<std::string> KnownTopics(const OperateWorld& world, const std::strin
   std::sort(topics.begin(), topics.end());
   topics.erase(std::unique(topics.begin(), topics.end()), topics.end());
   return topics;
+}
+
+absl::Status CheckGroupName(std::string_view group) {
+  if (group.empty()) return InvalidField("group", "which one? It is empty");
+  if (group.size() <= kMaxGroupLength) return absl::OkStatus();
+  return InvalidField(
+      "group", fmt::format("it has {} bytes, and may have {}", group.size(), kMaxGroupLength));
 }
 
 }  // namespace sidebus

@@ -2,8 +2,10 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "server/base/clock.h"
 #include "server/base/memory_budget.h"
 #include "server/broker/broker.h"
@@ -29,5 +31,8 @@ struct OperateWorld {
 
 // With prefix: the topics of the configuration and those that this process reads for the group.
 std::vector<std::string> KnownTopics(const OperateWorld& world, const std::string& group);
+
+// START_INVALID: no group can have that name.
+absl::Status CheckGroupName(std::string_view group);
 
 }  // namespace sidebus

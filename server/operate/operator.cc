@@ -7,6 +7,7 @@
 #include "fmt/format.h"
 #include "server/base/error.h"
 #include "server/base/log.h"
+#include "server/codec/dead_letter.h"
 #include "server/operate/explain_job.h"
 #include "server/operate/list_letters_job.h"
 #include "server/operate/redrive_job.h"
@@ -89,10 +90,17 @@ std::vector<GroupState> Operator::ListGroups() {
 }
 
 void Operator::ExplainGroup(const std::string& group, Done<std::vector<PartitionState>> done) {
+  if (absl::Status checked = CheckGroupName(group); !checked.ok()) {
+    // Never from inside.
+    auto answer = std::make_shared<Done<std::vector<PartitionState>>>(std::move(done));
+    world_.timers.At(world_.clock.Now(), Behind(gate_, [answer, checked] { (*answer)(checked); }));
+    return;
+  }
   ExplainJob::Start(world_, gate_, group, std::move(done));
 }
 
 absl::Status Operator::SettleHead(const SettleHeadOrder& order) {
+  if (absl::Status checked = CheckGroupName(order.group); !checked.ok()) return checked;
   const auto subscriptions = world_.subscriptions.OfGroup(order.group);
   if (subscriptions.empty()) {
     return MakeError(Reason::kGroupUnknown,
@@ -101,7 +109,8 @@ absl::Status Operator::SettleHead(const SettleHeadOrder& order) {
                                  order.group));
   }
   // The first one has the consumer; those behind it wait for its end.
-  return subscriptions.front()->SettleHead(order.head, order.action, order.reason);
+  return subscriptions.front()->SettleHead(
+      order.head, order.action, std::string_view(order.reason).substr(0, kMaxDeadDetail));
 }
 
 void Operator::Seek(SeekOrder order, Done<SeekResult> done) {

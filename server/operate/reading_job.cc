@@ -5,6 +5,7 @@
 
 #include "fmt/format.h"
 #include "server/base/error.h"
+#include "server/event/topic_name.h"
 
 namespace sidebus {
 
@@ -22,7 +23,9 @@ void ReadingJob::Begin() {
 
 void ReadingJob::Run() {
   if (is_ending()) return Finish(absl::OkStatus());
-  if (plan_.topic.empty()) return Finish(InvalidField("dead_letter_topic", "it is empty"));
+  if (!IsTopicName(plan_.topic)) {
+    return Finish(InvalidField("dead_letter_topic", "no topic can have such a name"));
+  }
   Check();
 }
 

@@ -8,6 +8,7 @@
 #include "fmt/ranges.h"
 #include "server/base/error.h"
 #include "server/base/log.h"
+#include "server/event/topic_name.h"
 #include "server/subscribe/subscription.h"
 
 namespace sidebus {
@@ -57,9 +58,9 @@ void SeekJob::Run() {
 }
 
 absl::Status SeekJob::CheckOrder() const {
-  if (order_.group.empty()) return InvalidField("group", "which one? It is empty");
+  if (absl::Status checked = CheckGroupName(order_.group); !checked.ok()) return checked;
   for (const std::string& topic : order_.topics) {
-    if (topic.empty()) return InvalidField("topics", "a topic's name is not empty");
+    if (!IsTopicName(topic)) return InvalidField("topics", "no topic can have such a name");
   }
   if (order_.to.at != StartPosition::At::kPositions) return absl::OkStatus();
   if (!order_.topics.empty()) {
@@ -68,7 +69,7 @@ absl::Status SeekJob::CheckOrder() const {
   if (order_.to.positions.empty()) return InvalidField("positions", "there are none");
   std::set<Key> seen;
   for (const Position& one : order_.to.positions) {
-    if (one.topic.empty() || one.partition < 0 || one.offset < 0) {
+    if (!IsTopicName(one.topic) || one.partition < 0 || one.offset < 0) {
       return InvalidField("positions", "each has a topic, a partition and an offset from 0");
     }
     if (!seen.emplace(one.topic, one.partition).second) {

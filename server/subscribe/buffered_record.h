@@ -39,7 +39,8 @@ struct Failure {
   DeadReason reason = DeadReason::kExhausted;
   std::uint32_t writes = 0;  // that failed
   std::string write_error;   // of the last one
-  bool truncated = false;    // the letter was too large with its detail
+  bool alone = false;        // the letter was too large, maybe only together with others
+  bool truncated = false;    // and alone, with its detail
   bool awaited = false;      // those who leave wait for it
 };
 

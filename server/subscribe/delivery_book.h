@@ -170,6 +170,8 @@ class DeliveryBook {
   std::size_t dead_lettering() const { return letters_.size(); }
   // Letters that will be written soon, as far as anybody knows.
   std::size_t awaited_letters() const { return awaited_letters_; }
+  // Of records that are not in their dead-letter topic yet, awaited or not.
+  std::size_t letters() const { return letters_.size(); }
   std::size_t paused(Paused why) const;
   Duration OldestUnsettled(SteadyTime now) const;
 

@@ -70,6 +70,11 @@ std::optional<DeliveryBook::LetterToWrite> DeliveryBook::TakeLetter(
     absl::FunctionRef<bool(std::uint64_t)> reserve, SteadyTime now, SystemTime wall_now) {
   if (to_write_.empty()) return std::nullopt;
   BufferedRecord& record = *to_write_.front();
+  // A broker refuses a batch as a whole, for what its letters are together (Kafka's
+  // max.message.bytes), and names each of them.
+  const bool must_wait =
+      !under_way_.empty() && (record.failure->alone || under_way_.front()->failure->alone);
+  if (must_wait) return std::nullopt;
   const std::uint64_t bytes = MemoryOf(record);
   if (!reserve(bytes)) {
     NoteDue(now + kMemoryRetry);
@@ -114,7 +119,7 @@ void DeliveryBook::LetterDone(std::uint64_t number, const absl::Status& written,
   metrics_.dead_letter_failures.Increment();
   if (record.partition->revoking) return Drop(record);
   if (ReasonOf(written) != Reason::kEventTooLarge) return WriteLater(record, written, now);
-  if (std::exchange(failure.truncated, true)) {
+  if (std::exchange(failure.alone, true) && std::exchange(failure.truncated, true)) {
     LeaveState(record);
     return Halt(record, "an event is too large for its dead-letter topic and holds back its key");
   }

@@ -12,7 +12,6 @@
 namespace sidebus {
 namespace {
 
-constexpr std::size_t kMaxGroupLength = 255;
 constexpr std::size_t kMaxMemberLength = 255;
 constexpr std::size_t kMaxNames = 1'000;  // topics, event types
 constexpr std::size_t kMaxPositions = 10'000;

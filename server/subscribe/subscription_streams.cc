@@ -214,7 +214,7 @@ void Subscription::CheckDrained(SteadyTime now) {
     return stream->held > 0 || stream->phase == StreamState::Phase::kFinishing;
   });
   if ((busy || book_.awaited_letters() > 0) && *drain_until_ > now) return;
-  left_unsettled_ = book_.held();
+  left_unsettled_ = book_.held() + book_.letters();
   EndAll(MakeError(Reason::kDraining,
                    fmt::format("{}: subscribe again, here or elsewhere",
                                drain_reason_.empty() ? "deliveries are drained" : drain_reason_)));

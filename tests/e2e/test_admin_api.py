@@ -200,6 +200,38 @@ def test_a_group_beyond_the_end_of_its_log_does_as_it_is_told(
     assert [each.event.id for each in stream.take(4 - first)] == ["A1", "B1", "C1", "D1"][first:]
 
 
+@pytest.mark.parametrize("policy", ["earliest", "halt"])
+def test_of_a_topic_that_is_made_anew_under_its_group_nothing_is_passed_over(
+    gateway, connect, group, cluster, policy
+):
+    one = gateway(ROUTES, partitions=1, admin_api=True, subscribe={"on_truncated": policy})
+    bus, topic = connect(one), f"{one.prefix}-orders"
+    bus.must_publish(*(Event(type=TYPE, id=f"old-{n}") for n in range(20)))
+    stream = bus.subscribe(group, TYPE)
+    stream.ack(*stream.take(20))
+    eventually(lambda: cluster.committed(group, topic) == {0: 20}, "the commit")
+
+    cluster.delete(topic)
+    cluster.create(topic, partitions=1)
+    wanted = [f"new-{n}" for n in range(60)]  # more than the old one had
+    eventually(
+        lambda: not bus.publish(Event(type=TYPE, id="first"))[0].HasField("error"),
+        "the gateway to see it",
+    )
+    bus.must_publish(*(Event(type=TYPE, id=each) for each in wanted))
+
+    got = set()
+    while not stream.ended and not got >= {*wanted, "first"}:
+        came = stream.arrived(40).get("delivery", [])
+        got |= {each.event.id for each in came}
+        stream.ack(*came)
+    if policy == "halt":
+        code, fault = stream.end()
+        assert (code, fault.reason) == (grpc.StatusCode.DATA_LOSS, "LOG_TRUNCATED")
+    else:
+        assert got >= {*wanted, "first"}
+
+
 def test_seek_to_a_time_and_out_of_range(one, bus, group, cluster, prefix):
     stand(bus, cluster, one, group, at=0)
 

@@ -3,6 +3,7 @@
 import struct
 from collections import defaultdict
 
+import grpc
 import pytest
 from confluent_kafka import Producer
 from prometheus import Metrics
@@ -220,3 +221,22 @@ def test_what_was_redriven_for_another_group_is_passed_over(gateway, connect, cl
         "the position of the other group after it",
     )
     assert "delivery" not in other.waiting()
+
+
+def test_letters_that_are_too_large_only_together_are_written_one_by_one(
+    gateway, connect, cluster, group
+):
+    one = gateway(ROUTES, partitions=1)
+    bus = connect(one)
+    dead = f"{one.prefix}-orders.{group}.dead"
+    cluster.create(dead, partitions=1, **{"max.message.bytes": "4000"})
+    bus.must_publish(*(Event(type="order", id=f"{n}", data=bytes(500)) for n in range(60)))
+    stream = bus.subscribe(group, "order")
+
+    for delivery in stream.take(60):
+        stream.nack(delivery, action=api.Nack.ACTION_REJECT)
+    stream.drain()
+
+    assert stream.end() == (grpc.StatusCode.OK, None)
+    assert len(cluster.records(dead)) == 60
+    assert Metrics.of(one).value("sidebus_held_back_keys", group=group) == 0

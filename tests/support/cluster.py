@@ -44,12 +44,19 @@ class Cluster:
         self.bootstrap = bootstrap
         self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
 
-    def create(self, *topics, partitions=3):
-        wanted = [NewTopic(topic, partitions, replication_factor=1) for topic in topics]
+    def create(self, *topics, partitions=3, **config):
+        wanted = [
+            NewTopic(topic, partitions, replication_factor=1, config=config) for topic in topics
+        ]
         for made in self._admin.create_topics(wanted, operation_timeout=20).values():
             made.result(30)
         # The controller has them; the broker that clients ask hears of it a little later.
         eventually(lambda: set(topics) <= self.topics(), f"the new topics {topics}")
+
+    def delete(self, topic):
+        (deleted,) = self._admin.delete_topics([topic], operation_timeout=20).values()
+        deleted.result(30)
+        eventually(lambda: topic not in self.topics(), f"the end of {topic}")
 
     def topics(self):
         return set(self._admin.list_topics(timeout=20).topics)

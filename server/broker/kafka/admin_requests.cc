@@ -20,7 +20,7 @@ namespace {
 constexpr int kCoordinatorTimeoutMs = 3600 * 1000;
 constexpr int kBrokerTimeoutMs = 5'000;
 constexpr Duration kAskAgainAfter = std::chrono::seconds(10);
-constexpr Duration kAskAgainAtLeastEvery = std::chrono::minutes(5);
+constexpr Duration kAskAgainAtLeastEvery = std::chrono::seconds(20);
 
 // Asked for, to learn whether a broker answers. What the answer says does not matter.
 constexpr const char* kProbe = "sidebus-probe";
@@ -77,6 +77,8 @@ void ReadTopics(rd_kafka_event_t* event, AdminRequests::Answer& answer) {
     const char* const name = rd_kafka_TopicDescription_name(topics[i]);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
       answer.topics[name] = static_cast<int>(partitions);
+      answer.topic_ids[name] =
+          rd_kafka_Uuid_base64str(rd_kafka_TopicDescription_topic_id(topics[i]));
     } else if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
       answer.partitions.push_back({name, -1, -1, code});
     } else if (!SaysTopicIsMissing(code)) {
@@ -245,7 +247,7 @@ void AdminRequests::Commit(const std::vector<PartitionOffset>& positions, Then t
       rd_kafka_commit_queue(client_, list.get(), queue_, nullptr, reinterpret_cast<void*>(id));
   if (refused == RD_KAFKA_RESP_ERR_NO_ERROR) return;
   auto node = waiting_.extract(id);
-  node.mapped().then(Answer{refused, {}, {}, {}});
+  node.mapped().then(Answer{refused, {}, {}, {}, {}});
 }
 
 void AdminRequests::Serve(SteadyTime now) {

@@ -35,7 +35,7 @@ struct PartitionOffset {
 //
 // A request to a coordinator may also be forgotten (2.15.1): when looking for the coordinator fails
 // while connections are coming back, librdkafka waits for a change of some connection, which may never
-// come. So what only reads is asked again after 10 s, and ever more seldom; the first answer counts.
+// come. So what only reads is asked again after 10 s, then every 20 s; the first answer counts.
 //
 // (Also for group_admin: everything but Commit().)
 //
@@ -48,7 +48,8 @@ class AdminRequests {
     rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;  // of the whole request
     std::vector<PartitionOffset> partitions;
     std::map<std::string, int> topics;  // Describe(): those that exist, with their partitions
-    std::vector<GroupMember> members;   // DescribeGroup(): none of a group that nobody knows
+    std::map<std::string, std::string> topic_ids{};  // and another id for each time they were made
+    std::vector<GroupMember> members{};  // DescribeGroup(): none of a group that nobody knows
   };
   using Then = absl::AnyInvocable<void(Answer)>;
 

@@ -130,6 +130,7 @@ class KafkaConsumer final : public Consumer {
   void LearnMemberId();
   void AssignNew(const std::map<std::string, int>& existing, bool at_beginning);
   void LookForTopics(SteadyTime now);
+  void OnTopicId(const std::string& topic, const std::string& id);
   void OnLooked(const std::map<std::string, int>& existing);
   void Take(const std::set<Partition>& given);
   void Locate(std::vector<PartitionOffset> partitions, bool at_beginning);
@@ -161,6 +162,7 @@ class KafkaConsumer final : public Consumer {
   bool ReadPartition(PartitionReader& reader);
   // kafka_consumer_positions.cc
   void OnFault(PartitionReader& reader, const PartitionReader::Fault& fault);
+  void OnTruncated(PartitionReader& reader);
   void FindPosition(std::uint64_t id);
   void OnLogBounds(std::uint64_t id, std::int64_t begin, std::int64_t end);
   bool MoveTo(PartitionReader& reader, std::int64_t position);
@@ -209,9 +211,10 @@ class KafkaConsumer final : public Consumer {
   std::vector<PartitionOffset> locating_;   // an assignment waits for their positions
   std::map<std::string, int> open_topics_;  // of the StartFinder, from client to client
   std::set<std::string> existing_;
-  std::set<Partition> known_;  // broadcast: assigned or being located
-  std::uint64_t pins_ = 0;     // begun
-  bool pinning_ = false;       // the last of them is not done
+  std::map<std::string, std::string> topic_ids_;  // as last seen
+  std::set<Partition> known_;                     // broadcast: assigned or being located
+  std::uint64_t pins_ = 0;                        // begun
+  bool pinning_ = false;                          // the last of them is not done
   bool looking_ = false;
   SteadyTime look_at_{};
 

@@ -50,6 +50,15 @@ void KafkaConsumer::OnFault(PartitionReader& reader, const PartitionReader::Faul
   finding_.emplace(id, Finding{reader.topic(), reader.partition(), next, Now() + kReadAgainAfter});
 }
 
+// Whatever its position, it is none in this log.
+void KafkaConsumer::OnTruncated(PartitionReader& reader) {
+  StopFinding(reader);
+  reader.set_finding(true);
+  const std::uint64_t id = ++last_finding_;
+  finding_.emplace(id, Finding{reader.topic(), reader.partition(), -1, {}});
+  FindPosition(id);
+}
+
 void KafkaConsumer::FindPosition(std::uint64_t id) {
   Finding& finding = finding_.at(id);
   finding.retry_at = {};

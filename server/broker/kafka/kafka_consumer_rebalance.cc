@@ -145,13 +145,27 @@ void KafkaConsumer::LookForTopics(SteadyTime now) {
   const bool all_exist =
       std::all_of(options_.topics.begin(), options_.topics.end(),
                   [this](const auto& topic) { return existing_.contains(topic); });
-  if (all_exist && !broadcast()) return;
   looking_ = true;
   look_at_ = now + (all_exist ? kLookEveryWhenAllExist : kLookEvery);
   requests_->Describe(options_.topics, [this](AdminRequests::Answer answer) {
     looking_ = false;
-    if (state_ == State::kOpen && !pinning_) OnLooked(answer.topics);
+    if (state_ != State::kOpen || pinning_) return;
+    for (const auto& [topic, id] : answer.topic_ids) OnTopicId(topic, id);
+    OnLooked(answer.topics);
   });
+}
+
+// One that was deleted and made anew has another id. librdkafka reads it on from where it was in the
+// old one, and says nothing when the new one is long enough.
+void KafkaConsumer::OnTopicId(const std::string& topic, const std::string& id) {
+  const auto [known, is_new] = topic_ids_.try_emplace(topic, id);
+  if (is_new || known->second == id) return;
+  known->second = id;
+  Log(LogLevel::kError, "a topic was made anew: positions in the old one say nothing any more",
+      {{"group", options_.group}, {"topic", topic}});
+  for (const auto& reader : readers_) {
+    if (reader->topic() == topic && !reader->leaving()) OnTruncated(*reader);
+  }
 }
 
 void KafkaConsumer::OnLooked(const std::map<std::string, int>& existing) {
