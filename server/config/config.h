@@ -93,6 +93,10 @@ struct SubscribeConfig {
   friend bool operator==(const SubscribeConfig&, const SubscribeConfig&) = default;
 };
 
+// How records are written where nothing else is said: CloudEvents in binary mode, or Avro as Open
+// edX has it.
+enum class RecordEncoding : std::uint8_t { kCloudEvents, kOpenedx };
+
 struct LimitsConfig {
   std::uint64_t max_event_bytes = 1'000'000;
   std::uint64_t max_request_bytes = 4 * kMiB;
@@ -129,6 +133,8 @@ struct Config {
   ProducerConfig producer_config;
   BrokerConfig broker;
   SchemaRegistryConfig schema_registry;
+  RecordEncoding encoding = RecordEncoding::kCloudEvents;
+  std::string schemas_directory;  // empty: none
   DeadLetterConfig dead_letter;
   PublishConfig publish;
   SubscribeConfig subscribe;
