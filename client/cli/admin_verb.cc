@@ -15,6 +15,11 @@ void AddAdminFlags(CLI::App& verb, AdminFlags& flags) {
                   "$SIDEBUS_ADMIN_ENDPOINT, else unix:/run/sidebus/admin.sock)");
 }
 
+void AddAdminFooter(CLI::App& verb, const std::string& text) {
+  verb.footer(text +
+              "\n\nExit codes: 0 done, 1 not done, and why is said on stderr, 2 bad arguments.");
+}
+
 std::string DescribeAdminError(const grpc::Status& status, const std::string& endpoint) {
   if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
     return fmt::format(

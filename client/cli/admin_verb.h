@@ -22,6 +22,9 @@ struct AdminFlags {
 // Adds --output and --admin-endpoint.
 void AddAdminFlags(CLI::App& verb, AdminFlags& flags);
 
+// What --help says below the flags, and the exit codes.
+void AddAdminFooter(CLI::App& verb, const std::string& text);
+
 // Exit codes.
 inline constexpr int kAdminCallFailed = 1;
 inline constexpr int kAdminUsage = 2;
@@ -30,7 +33,8 @@ inline constexpr int kAdminUsage = 2;
 std::string DescribeAdminError(const grpc::Status& status, const std::string& endpoint);
 
 // Calls one method of the admin API and prints the answer: as JSON, or by `print`. `patience`: how
-// long it may take; nullopt: as long as it takes.
+// long it may take; nullopt: as long as it takes. By default that of what asks brokers a few times,
+// 10 s each at most.
 class AdminCall {
  public:
   AdminCall(std::string verb, const AdminFlags& flags,

@@ -53,17 +53,20 @@ void AddDeadLettersCommand(CLI::App& app, int& exit_code) {
   auto flags = std::make_shared<DeadLettersFlags>();
   letters->add_option("topic", flags->topic, "Dead-letter topic, for example orders.billing.dead")
       ->required();
-  letters->add_option("--type", flags->types, "Only events of this type (may be repeated)");
+  letters->add_option("--type", flags->types, "Only events of this type (may be repeated)")
+      ->allow_extra_args(false);
   letters->add_option("--limit", flags->limit, "At most so many, the oldest first (1 to 1000)")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   AddAdminFlags(*letters, *flags);
-  letters->footer(
-      "Changes nothing. What was redriven is still there until the topic's retention is over.\n"
-      "\n"
-      "Examples:\n"
-      "  sidebus dead-letters orders.billing.dead\n"
-      "  sidebus dead-letters orders.billing.dead --type order.created --output json");
+  AddAdminFooter(*letters,
+                 "Changes nothing. What was redriven is still there until the topic's retention is "
+                 "over. Shows\n"
+                 "the oldest of all partitions, so much as fits into 1 MiB.\n"
+                 "\n"
+                 "Examples:\n"
+                 "  sidebus dead-letters orders.billing.dead\n"
+                 "  sidebus dead-letters orders.billing.dead --type order.created --output json");
   letters->callback([flags, &exit_code] {
     v1::ListDeadLettersRequest request;
     request.set_dead_letter_topic(flags->topic);

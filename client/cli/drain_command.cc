@@ -54,7 +54,8 @@ void AddDrainCommand(CLI::App& app, int& exit_code) {
                     "shutdown.grace of the gateway)");
   drain->add_option("--reason", flags->reason, "Why, for the subscribers and the gateway's log");
   AddAdminFlags(*drain, *flags);
-  drain->footer(
+  AddAdminFooter(
+      *drain,
       "Publishing and the probes stay as they are, and the gateway does not end: until `sidebus "
       "resume`\n"
       "it refuses subscribers. Returns when nothing is held any more, or the grace is over.\n"
@@ -67,7 +68,7 @@ void AddResumeCommand(CLI::App& app, int& exit_code) {
   CLI::App* resume = app.add_subcommand("resume", "Let a drained gateway deliver again");
   auto flags = std::make_shared<AdminFlags>();
   AddAdminFlags(*resume, *flags);
-  resume->footer("Example:\n  sidebus resume");
+  AddAdminFooter(*resume, "Example:\n  sidebus resume");
   resume->callback([flags, &exit_code] {
     exit_code = AdminCall("resume", *flags)
                     .Run<v1::ResumeRequest, v1::ResumeResponse>(

@@ -114,7 +114,8 @@ void AddExplainCommand(CLI::App& app, int& exit_code) {
   auto flags = std::make_shared<ExplainFlags>();
   explain->add_option("group", flags->group, "Consumer group")->required();
   AddAdminFlags(*explain, *flags);
-  explain->footer(
+  AddAdminFooter(
+      *explain,
       "HEAD is the first record that is not settled: the committed position cannot pass it. KEYS "
       "BACK\n"
       "are keys that wait for a retry or are halted, HELD deliveries that a stream has, SETTLED "

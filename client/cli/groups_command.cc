@@ -40,7 +40,8 @@ void AddGroupsCommand(CLI::App& app, int& exit_code) {
       app.add_subcommand("groups", "List the gateway's groups: streams, lag, what is held back");
   auto flags = std::make_shared<AdminFlags>();
   AddAdminFlags(*groups, *flags);
-  groups->footer(
+  AddAdminFooter(
+      *groups,
       "LAG counts the partitions that this gateway has; other members have theirs. `sidebus "
       "explain\n"
       "GROUP` shows all of them.\n"

@@ -1,6 +1,7 @@
 #include <google/protobuf/util/time_util.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -26,7 +27,9 @@ namespace {
 
 namespace v1 = ::sidebus::v1;
 
+// Of one request, unless the gateway takes less.
 constexpr std::size_t kBatch = 100;
+constexpr std::size_t kBatchBytes = 1 << 20;
 
 struct PublishFlags {
   std::optional<std::string> endpoint;
@@ -81,6 +84,7 @@ class Publishing {
     std::ios::sync_with_stdio(false);  // or standard input cannot say whether more is there
     if (std::string problem = CheckData(); !problem.empty()) return Usage(problem);
     if (std::string problem = FillTemplate(); !problem.empty()) return Usage(problem);
+    if (flags_.ndjson || flags_.count > 1) AskForLimits();
     started_ = std::chrono::steady_clock::now();
     const bool read = flags_.ndjson ? PublishLines() : PublishOne();
     if (read) Send();
@@ -92,6 +96,17 @@ class Publishing {
   int Usage(const std::string& problem) {
     PrintError("publish", problem);
     return 2;
+  }
+
+  // A gateway that does not answer says why when it is published to.
+  void AskForLimits() {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(5));
+    v1::DescribeResponse response;
+    if (!stub_->Describe(&context, {}, &response).ok()) return;
+    const v1::Limits& limits = response.limits();
+    batch_ = std::clamp<std::size_t>(limits.max_events_per_request(), 1, kBatch);
+    batch_bytes_ = std::min<std::size_t>(limits.max_request_bytes() / 2, kBatchBytes);
   }
 
   // What is wrong with where the data is to come from.
@@ -150,8 +165,7 @@ class Publishing {
       if (line.empty()) continue;
       v1::Event event = template_;
       event.set_data(std::move(line));
-      lines_.push_back(number);
-      Add(event);
+      Add(event, number);
       // The next line may be long in coming.
       if (in->rdbuf()->in_avail() <= 0) Send();
     }
@@ -194,10 +208,16 @@ class Publishing {
     return false;
   }
 
-  void Add(const v1::Event& event) {
+  // `line` of the input; 0: there are none.
+  void Add(const v1::Event& event, std::uint64_t line = 0) {
+    const std::size_t bytes = event.ByteSizeLong();
+    if (bytes_ + bytes > batch_bytes_) Send();
+    if (stopped_) return;
     *request_.add_events() = event;
+    bytes_ += bytes;
+    if (line > 0) lines_.push_back(line);
     ++added_;
-    const std::size_t batch = flags_.rate > 0 ? 1 : kBatch;
+    const std::size_t batch = flags_.rate > 0 ? 1 : batch_;
     if (static_cast<std::size_t>(request_.events_size()) < batch) return;
     Send();
     if (flags_.rate > 0) PaceTo(static_cast<double>(added_) / flags_.rate);
@@ -229,6 +249,7 @@ class Publishing {
     }
     std::fflush(stdout);  // whoever reads it may wait for it
     request_.Clear();
+    bytes_ = 0;
     lines_.clear();
     if (flags_.ndjson && isatty(STDERR_FILENO) != 0) {
       fmt::print(stderr, "\r{} published, {} failed", added_ - failed_, failed_);
@@ -259,7 +280,10 @@ class Publishing {
   std::unique_ptr<v1::EventBus::Stub> stub_;
   v1::Event template_;
   v1::PublishRequest request_;
+  std::size_t bytes_ = 0;             // of its events
   std::vector<std::uint64_t> lines_;  // of the request's events, with --ndjson
+  std::size_t batch_ = kBatch;
+  std::size_t batch_bytes_ = kBatchBytes;
   std::chrono::steady_clock::time_point started_;
   std::uint64_t added_ = 0;
   std::uint64_t failed_ = 0;
@@ -279,9 +303,11 @@ void AddPublishCommand(CLI::App& app, int& exit_code) {
       ->type_name("FILE")
       ->excludes(data);
   publish->add_option("--key", flags->key, "Record key (default: by the route's key field)");
-  publish->add_option("--header", flags->headers, "Record header NAME=VALUE; may be repeated");
-  publish->add_option("--ext", flags->extensions,
-                      "CloudEvents extension NAME=VALUE; may be repeated");
+  publish->add_option("--header", flags->headers, "Record header NAME=VALUE; may be repeated")
+      ->allow_extra_args(false);
+  publish
+      ->add_option("--ext", flags->extensions, "CloudEvents extension NAME=VALUE; may be repeated")
+      ->allow_extra_args(false);
   publish->add_option("--id", flags->id, "CloudEvents id (default: a UUID)");
   publish->add_option("--source", flags->source, "CloudEvents source");
   publish->add_option("--subject", flags->subject, "CloudEvents subject");

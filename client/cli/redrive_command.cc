@@ -85,17 +85,23 @@ void AddRedriveCommand(CLI::App& app, int& exit_code) {
   auto flags = std::make_shared<RedriveFlags>();
   redrive->add_option("topic", flags->topic, "Dead-letter topic, for example orders.billing.dead")
       ->required();
-  redrive->add_option("--type", flags->types, "Only events of this type (may be repeated)");
-  redrive->add_option("--limit", flags->limit, "At most so many (default: all)");
+  redrive->add_option("--type", flags->types, "Only events of this type (may be repeated)")
+      ->allow_extra_args(false);
+  redrive->add_option("--limit", flags->limit, "At most so many (default: all)")
+      ->check(CLI::PositiveNumber);
   redrive->add_option("--rate", flags->max_per_second, "At most so many a second (default: any)");
   redrive->add_flag("--dry-run", flags->dry_run, "Only count what would be redriven");
   AddAdminFlags(*redrive, *flags);
-  redrive->footer(
+  AddAdminFooter(
+      *redrive,
       "Each event goes to the topic and, of the groups that Sidebus serves, to the group that it\n"
       "came from; consumers that are not Sidebus see it again. It comes after later events of its\n"
       "key. It stops at what is in the dead-letter topic now; a second run repeats nothing. What\n"
-      "--type or --limit pass over, and what came from a topic that no route has, is left for\n"
-      "another time.\n"
+      "--type or --limit pass over, and what came from a topic that no route has or that does not\n"
+      "exist any more, is left for another time. Positions can name about a thousand gaps in each\n"
+      "partition: a redrive that passes over more ends with GROUP_CONFLICT; redrive those first.\n"
+      "\n"
+      "Ctrl-C ends it after the batch (100 events) that is under way.\n"
       "\n"
       "Examples:\n"
       "  sidebus redrive orders.billing.dead --dry-run\n"

@@ -57,6 +57,12 @@ void Print(const SeekFlags& flags, const v1::SeekResponse& response) {
              flags.dry_run ? "would be moved (dry run)" : "was moved", Table(rows));
 }
 
+// Above what the gateway takes. By force holders have `subscribe.revoke_grace`, at most 5 min, and a
+// static member its session.
+std::chrono::minutes PatienceOf(const SeekFlags& flags) {
+  return std::chrono::minutes(flags.force ? 10 : 2);
+}
+
 int RunSeek(const SeekFlags& flags) {
   v1::SeekRequest request;
   request.set_group(flags.group);
@@ -67,7 +73,7 @@ int RunSeek(const SeekFlags& flags) {
     PrintError("seek", problem);
     return kAdminUsage;
   }
-  return AdminCall("seek", flags)
+  return AdminCall("seek", flags, PatienceOf(flags))
       .Run<v1::SeekRequest, v1::SeekResponse>(
           &v1::EventBusAdmin::Stub::Seek, request,
           [&](const auto& response) { Print(flags, response); });
@@ -82,20 +88,26 @@ void AddSeekCommand(CLI::App& app, int& exit_code) {
   seek->add_option("--to", flags->to,
                    "earliest, latest, a time like 2026-01-31T12:00:00Z, or positions like "
                    "orders/0=42 (may be repeated)")
+      ->allow_extra_args(false)
       ->required();
   seek->add_option("--topic", flags->topics,
-                   "Only on this topic (may be repeated; default: all on which the group stands)");
+                   "Only on this topic (may be repeated; default: all on which the group stands)")
+      ->allow_extra_args(false);
   seek->add_flag("--dry-run", flags->dry_run, "Show from where to where, change nothing");
   seek->add_flag("--force", flags->force,
                  "End the streams that this gateway has of the group; they may subscribe again");
   AddAdminFlags(*seek, *flags);
-  seek->footer(
-      "The group must have no member anywhere; with --force, none but this gateway.\n"
+  AddAdminFooter(
+      *seek,
+      "The group must have no member anywhere; with --force, none but this gateway. With\n"
+      "`subscribe.static_member` a gateway is a member until the session time-out after it has "
+      "left:\n"
+      "moving its group takes so long (45 s by default).\n"
       "\n"
       "Examples:\n"
       "  sidebus seek billing --to earliest --dry-run\n"
       "  sidebus seek billing --to 2026-01-31T12:00:00Z --topic orders\n"
-      "  sidebus seek billing --to orders/0=42 orders/1=17 --force");
+      "  sidebus seek billing --to orders/0=42 --to orders/1=17 --force");
   seek->callback([flags, &exit_code] { exit_code = RunSeek(*flags); });
 }
 

@@ -56,7 +56,8 @@ void AddSettleHeadCommand(CLI::App& app, int& exit_code) {
   how->require_option(1);
   settle->add_option("--reason", flags->reason, "Why, for the gateway's log and the dead letter");
   AddAdminFlags(*settle, *flags);
-  settle->footer(
+  AddAdminFooter(
+      *settle,
       "`sidebus explain GROUP` shows the head of each partition, and which gateway has it: ask "
       "that one.\n"
       "\n"

@@ -245,7 +245,8 @@ void AddSubscribeCommand(CLI::App& app, int& exit_code) {
   subscribe->add_option("types", flags->types, "Event types");
   subscribe->add_option("--group", flags->group,
                         "Consumer group (default: broadcast, nothing is committed)");
-  subscribe->add_option("--topic", flags->topics, "Topic without prefix; may be repeated");
+  subscribe->add_option("--topic", flags->topics, "Topic without prefix; may be repeated")
+      ->allow_extra_args(false);
   subscribe->add_option("--from", flags->from,
                         "Where a new group starts: earliest, latest, or a time (RFC 3339)");
   subscribe->add_option("--ack", flags->ack, "auto, or none to hold everything")

@@ -262,6 +262,7 @@ Gateway::Leftovers Gateway::Stop(Signals& signals) {
   const Duration flush_time = std::min(kFlushTime, config_.shutdown_grace / 2);
   const Duration answer_time = flush_time / 6;
   rpc_->BeginDrain(config_.shutdown_grace, kStopping);
+  if (operator_ != nullptr) operator_->Stop();
   Leftovers left;
   left.unsettled = SettleHeld(signals, end - flush_time, answer_time);
   left.unflushed = FlushPublished(signals, end - 2 * answer_time, answer_time);

@@ -36,11 +36,6 @@ void AppendNumber(std::string& out, Number number) {
 
 void AppendEscaped(std::string& out, char c) {
   switch (c) {
-    case '"':
-    case '\\':
-      out += '\\';
-      out += c;
-      return;
     case '\n':
       out += "\\n";
       return;
@@ -57,13 +52,18 @@ void AppendEscaped(std::string& out, char c) {
 
 void AppendString(std::string& out, std::string_view utf8) {
   out += '"';
-  std::size_t plain = 0;  // from here on nothing to escape was met
+  std::size_t plain = 0;  // from here on text can be copied as it is
   for (std::size_t i = 0; i < utf8.size(); ++i) {
     const char c = utf8[i];
     if (static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\') continue;
     out += utf8.substr(plain, i - plain);
-    AppendEscaped(out, c);
-    plain = i + 1;
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      plain = i;
+    } else {
+      AppendEscaped(out, c);
+      plain = i + 1;
+    }
   }
   out += utf8.substr(plain);
   out += '"';

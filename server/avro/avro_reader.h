@@ -10,8 +10,8 @@
 namespace sidebus {
 
 // Reads one Avro value and writes it as JSON text. Every length is checked against what is left
-// before it is used, and every value adds to the text, whose size is bounded: so a few hostile bytes
-// cost neither memory nor time.
+// before it is used, and every value adds to the text, whose size is bounded: so a few hostile
+// bytes cost neither memory nor time.
 //
 // Used once. Thread safety: none. Recurses up to kMaxDepth deep.
 class AvroReader {

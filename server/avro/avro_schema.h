@@ -34,6 +34,7 @@ struct AvroType {
   AvroKind kind = AvroKind::kNull;
   std::string name;                    // full name of a record, enum, fixed
   std::vector<AvroField> fields;       // record
+  std::size_t required = 0;            // how many of them have no default
   std::vector<std::string> symbols;    // enum
   std::vector<const AvroType*> parts;  // union: its branches; array and map: what they hold, one
   std::size_t size = 0;                // fixed

@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 
 #include "fmt/format.h"
@@ -276,8 +277,7 @@ std::optional<std::size_t> AvroWriter::ChooseContainer(Object value, const AvroT
 }
 
 bool AvroWriter::HasRequiredFields(Object value, const AvroType& record) {
-  std::size_t required = 0;
-  for (const AvroField& field : record.fields) required += field.default_value.has_value() ? 0 : 1;
+  if (!Append({})) return false;
   std::size_t found = 0;
   for (const auto& [name, member] : value) {
     if (!Append({})) return false;
@@ -286,7 +286,7 @@ bool AvroWriter::HasRequiredFields(Object value, const AvroType& record) {
       ++found;
     }
   }
-  return found >= required;
+  return found >= record.required;
 }
 
 }  // namespace sidebus

@@ -20,8 +20,8 @@ enum class AvroTail : std::uint8_t {
 //
 // The text has no blanks, members in the order of the schema, numbers as Python's json writes them,
 // UTF-8 unescaped. JSON stands for each kind as in encode_avro.h, so the text encodes to the same
-// value again; floats are written with the fewest digits that do. A map with an entry twice gives an
-// object with a member twice.
+// value again; floats are written with the fewest digits that do. A map with an entry twice gives
+// an object with a member twice.
 //
 // Errors, none of which goes away by itself: EVENT_INVALID with field `data`, and in the message
 // where: the bytes end too early, a length or a count is negative or larger than what is left, text

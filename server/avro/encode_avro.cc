@@ -21,7 +21,7 @@ constexpr std::size_t kMaxDepth = 128 + 1;
 // the thread, above it is made anew and freed.
 constexpr std::size_t kMaxKeptBytes = 64 * 1024;
 
-absl::Status Invalid(std::string_view why) {
+absl::Status InvalidJson(std::string_view why) {
   return MakeError(
       Reason::kEventInvalid,
       fmt::format("the data must be JSON, because it is encoded with a schema: {}", why),
@@ -30,17 +30,17 @@ absl::Status Invalid(std::string_view why) {
 
 absl::Status Parse(dom::parser& parser, std::string_view json, dom::element& root) {
   if (parser.max_depth() != kMaxDepth && parser.allocate(json.size(), kMaxDepth) != 0) {
-    return Invalid("it is too large to be read");
+    return InvalidJson("it is too large to be read");
   }
   switch (const auto error = parser.parse(json.data(), json.size()).get(root)) {
     case simdjson::SUCCESS:
       return absl::OkStatus();
     case simdjson::DEPTH_ERROR:
-      return Invalid("it is nested over 128 deep");
+      return InvalidJson("it is nested over 128 deep");
     case simdjson::NUMBER_ERROR:
-      return Invalid("it holds a number that is malformed or does not fit 64 bits");
+      return InvalidJson("it holds a number that is malformed or does not fit 64 bits");
     default:
-      return Invalid(simdjson::error_message(error));
+      return InvalidJson(simdjson::error_message(error));
   }
 }
 

@@ -37,7 +37,7 @@ void AppendEscape(std::string& out, unsigned code) {
   }
 }
 
-void AppendString(std::string& out, std::string_view utf8) {
+void AppendPythonString(std::string& out, std::string_view utf8) {
   out += '"';
   while (!utf8.empty()) {
     const char c = utf8.front();
@@ -58,7 +58,7 @@ void AppendObject(std::string& out, dom::object object) {
   std::string_view separator = "{";
   for (const auto& [name, value] : members) {
     out += separator;
-    AppendString(out, name);
+    AppendPythonString(out, name);
     out += ": ";
     AppendPythonJson(out, value);
     separator = ", ";
@@ -96,7 +96,7 @@ void AppendPythonJson(std::string& out, dom::element value) {
     case dom::element_type::ARRAY:
       return AppendArray(out, value.get_array().value_unsafe());
     case dom::element_type::STRING:
-      return AppendString(out, value.get_string().value_unsafe());
+      return AppendPythonString(out, value.get_string().value_unsafe());
     case dom::element_type::INT64:
       out += fmt::format_int(value.get_int64().value_unsafe()).str();
       return;

@@ -7,6 +7,7 @@
 #include "fmt/format.h"
 #include "server/avro/avro_writer.h"
 #include "server/avro/python_json.h"
+#include "server/avro/value_path.h"
 #include "server/base/error.h"
 
 namespace sidebus {
@@ -14,7 +15,7 @@ namespace {
 
 namespace dom = simdjson::dom;
 
-constexpr std::size_t kMaxNameBytes = 512;
+constexpr std::size_t kMaxNameBytes = 255;
 
 // Each value of a union may be compared with all of its branches.
 constexpr std::size_t kMaxBranches = 256;
@@ -68,8 +69,11 @@ AvroType& SchemaParser::NewType(AvroKind kind) {
 }
 
 std::nullptr_t SchemaParser::Fail(std::string_view what) {
-  error_ = place_.empty() ? std::string(what)
-                          : fmt::format("at field `{}` {}", fmt::join(place_, "."), what);
+  error_ = what;
+  if (!place_.empty()) {
+    const std::string place = ValuePath::Shortened(fmt::format("{}", fmt::join(place_, ".")));
+    error_ = fmt::format("at field `{}` {}", place, what);
+  }
   return nullptr;
 }
 
@@ -258,6 +262,9 @@ bool SchemaParser::EncodeDefaults() {
     } else if (ReasonOf(status) == Reason::kEventTooLarge) {
       return FailField("has defaults that are too large");
     }
+  }
+  for (AvroType& type : types_) {
+    for (const AvroField& field : type.fields) type.required += field.default_value ? 0 : 1;
   }
   return true;
 }

@@ -13,8 +13,11 @@ struct ValuePath {
   std::string_view field;            // empty: an item of an array or a map
   std::size_t item = 0;              // from 0. Entries of maps too: their names are data
 
-  // For example enrollment.users[3].id; empty for null.
+  // For example enrollment.users[3].id, shortened; empty for null.
   static std::string TextOf(const ValuePath* path);
+
+  // A text of a place that fits into an error: of a very long one the end. `place` is ASCII.
+  static std::string Shortened(std::string place);
 };
 
 }  // namespace sidebus

@@ -104,6 +104,13 @@ absl::Status MakeError(Reason reason, std::string_view message, const ErrorMetad
   return Build(CodeOf(reason), message, ErrorDetails{reason, metadata});
 }
 
+absl::Status InvalidField(std::string_view field, std::string_view what) {
+  std::string message(field);
+  message.append(": ").append(what);
+  return MakeError(Reason::kStartInvalid, message,
+                   {{std::string(error_key::kField), std::string(field)}});
+}
+
 std::optional<ErrorDetails> DetailsOf(const absl::Status& status) {
   const auto payload = status.GetPayload(absl::string_view(kPayloadUrl.data(), kPayloadUrl.size()));
   if (!payload.has_value()) return std::nullopt;

@@ -88,6 +88,9 @@ absl::StatusCode CodeOf(Reason reason);
 // payloads or secrets) and details for programs.
 absl::Status MakeError(Reason reason, std::string_view message, const ErrorMetadata& metadata = {});
 
+// START_INVALID of a field of a request, which is in the metadata, too.
+absl::Status InvalidField(std::string_view field, std::string_view what);
+
 // What MakeError put in. nullopt for a status made elsewhere.
 struct ErrorDetails {
   Reason reason = Reason::kBug;

@@ -91,6 +91,9 @@ struct ConsumerOptions {
   std::string member;              // for the broker's logs; may be empty
   std::uint64_t buffer_bytes = 0;  // bound on what is fetched ahead, over all partitions
   Duration revoke_grace{};         // how long after OnRevoking() what is held may be acked
+  // Reads to an end and goes: AssignmentState::next also passes what is no record (a transaction's
+  // marker), and it is never a static member, whose membership would outlast it.
+  bool reads_to_end = false;
 };
 
 // A consumer's figures. Counters only grow.
@@ -131,6 +134,7 @@ struct AssignmentState {
   std::int64_t next = -1;           // where it is read on
   std::int64_t end = -1;            // one past the last record, as last heard; -1: not known
   std::uint64_t settled_above = 0;  // offsets settled above the ack floor
+  bool crowded = false;             // not read further until its ack floor moves
 };
 
 // Reads the partitions that a group assigns to this process, and commits what was acked.
@@ -167,6 +171,9 @@ class Consumer {
   virtual void Close(absl::AnyInvocable<void(absl::Status)> done) = 0;
 
   virtual ConsumerStats stats() const = 0;
+
+  // Which GroupMember this is; empty: none, or not known yet.
+  virtual std::string member_id() const = 0;
 
   // The partitions that are assigned now, in no order.
   virtual std::vector<AssignmentState> assignments() const = 0;

@@ -14,6 +14,7 @@ namespace sidebus {
 
 // A member of a group, as the broker knows it.
 struct GroupMember {
+  std::string id;    // the broker's
   std::string name;  // what its client calls itself, and where it runs
   std::vector<std::pair<std::string, std::int32_t>> partitions;  // topics with prefix
 };
@@ -43,6 +44,9 @@ class GroupAdmin {
   // the broker cannot list all of a group's (the embedded one).
   virtual void Describe(const std::string& group, std::vector<std::string> topics,
                         Done<GroupDescription> done) = 0;
+
+  // How long a member of this process still is one after it has left: a static one's session.
+  virtual Duration members_stay() const = 0;
 
   // For every partition of the topics that exist: the offset that `at` means now (not kPositions).
   // NOT_SUPPORTED for a time on a broker that cannot find records by time (the embedded one).

@@ -45,7 +45,7 @@ class OffsetTracker {
   // an earlier reader.
   bool Track(std::int64_t offset);
 
-  // There is nothing between the last tracked record and `offset` (any more).
+  // There is no record between the last tracked one and `offset` (any more).
   void SkipTo(std::int64_t offset) { Advance(offset); }
 
   // False for an offset that is not in flight (unknown, or acked already): nothing changes.

@@ -20,6 +20,9 @@ namespace sidebus {
 
 inline constexpr std::size_t kMaxIdBytes = 255;
 
+// EVENT_INVALID: a field of an event that is to be published is wrong.
+absl::Status InvalidEventField(std::string_view field, std::string_view what);
+
 // Checks what does not depend on the configuration. EVENT_INVALID with metadata `field` (type, id,
 // source, subject, content_type, data_schema, time, extensions, headers) and a message for people:
 // type is 1 to 255 bytes, id and content_type at most 255, source, subject and data_schema at most
@@ -40,8 +43,8 @@ Record EncodeCloudEvent(Event event, std::optional<std::string> key);
 // the value. RestoreRecord() puts it back.
 absl::StatusOr<Event> DecodeCloudEvent(RawRecord& record, const Position& position);
 
-// The record as it was consumed, from what decoding left of it and the event that it made; null where
-// it made none. A key or a value that was left in the record is the record's own.
+// The record as it was consumed, from what decoding left of it and the event that it made; null
+// where it made none. A key or a value that was left in the record is the record's own.
 Record RestoreRecord(const RawRecord& rest, const Event* event);
 
 // A random UUID, version 4, lower case. Thread-safe.

@@ -12,16 +12,16 @@
 namespace sidebus {
 namespace {
 
-absl::Status Undecodable(std::string_view field, std::string_view what) {
+absl::Status NoOpenedxEvent(std::string_view field, std::string_view what) {
   return MakeError(Reason::kEventInvalid,
                    fmt::format("the record is no Open edX event: header `{}` {}", field, what),
                    {{std::string(error_key::kField), std::string(field)}});
 }
 
 // Turns the headers of a record into an event, one after the other.
-class HeaderReader {
+class OpenedxHeaderReader {
  public:
-  explicit HeaderReader(Event& event) : event_(event) {}
+  explicit OpenedxHeaderReader(Event& event) : event_(event) {}
 
   absl::Status Read(const RawHeaders::View& header) {
     for (std::size_t i = 0; i < kKnown.size(); ++i) {
@@ -33,7 +33,7 @@ class HeaderReader {
 
   absl::Status CheckRequired() const {
     for (const Known known : {kType, kId}) {
-      if (!seen_[known]) return Undecodable(kKnown[known], "is missing");
+      if (!seen_[known]) return NoOpenedxEvent(kKnown[known], "is missing");
     }
     return absl::OkStatus();
   }
@@ -50,11 +50,12 @@ class HeaderReader {
 
   absl::Status ReadKnown(Known known, const RawHeaders::View& header) {
     const std::string_view name = kKnown[known];
-    if (std::exchange(seen_[known], true)) return Undecodable(name, "is there twice");
-    if (!header.value.has_value()) return Undecodable(name, "has no value");
-    if (!IsUtf8(*header.value)) return Undecodable(name, "is not UTF-8");
-    return Take(known, *header.value) ? absl::OkStatus()
-                                      : Undecodable(name, "is not of the form that it must have");
+    if (std::exchange(seen_[known], true)) return NoOpenedxEvent(name, "is there twice");
+    if (!header.value.has_value()) return NoOpenedxEvent(name, "has no value");
+    if (!IsUtf8(*header.value)) return NoOpenedxEvent(name, "is not UTF-8");
+    return Take(known, *header.value)
+               ? absl::OkStatus()
+               : NoOpenedxEvent(name, "is not of the form that it must have");
   }
 
   bool Take(Known known, std::string_view value) {
@@ -117,7 +118,7 @@ class HeaderReader {
 absl::StatusOr<Event> DecodeOpenedxHeaders(const RawHeaders& headers) {
   Event event;
   event.content_type = "application/json";
-  HeaderReader reader(event);
+  OpenedxHeaderReader reader(event);
   for (const RawHeaders::View header : headers) {
     if (auto status = reader.Read(header); !status.ok()) return status;
   }

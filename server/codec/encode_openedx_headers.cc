@@ -11,7 +11,7 @@
 namespace sidebus {
 namespace {
 
-absl::Status Invalid(std::string_view field, std::string_view what) {
+absl::Status InvalidForOpenedx(std::string_view field, std::string_view what) {
   return MakeError(
       Reason::kEventInvalid,
       fmt::format("event field `{}` {}, which consumers of Open edX drop", field, what),
@@ -29,9 +29,9 @@ absl::StatusOr<std::string> Single(const Event& event, std::string_view name,
   const std::string* found = nullptr;
   for (const Header& header : event.headers) {
     if (header.name != name) continue;
-    if (found != nullptr) return Invalid("headers", fmt::format("has {} twice", name));
+    if (found != nullptr) return InvalidForOpenedx("headers", fmt::format("has {} twice", name));
     if (!header.value.has_value()) {
-      return Invalid("headers", fmt::format("has {} without a value", name));
+      return InvalidForOpenedx("headers", fmt::format("has {} without a value", name));
     }
     found = &*header.value;
   }
@@ -43,7 +43,7 @@ absl::StatusOr<std::string> MinorVersion(const Event& event) {
   if (extension == event.extensions.end()) return "0";
   const auto number = ParsePythonInt(extension->second);
   if (!number.has_value()) {
-    return Invalid("extensions", "has a minorversion that is no integer of 64 bits");
+    return InvalidForOpenedx("extensions", "has a minorversion that is no integer of 64 bits");
   }
   return std::to_string(*number);
 }
@@ -77,16 +77,17 @@ std::string OpenedxSource(std::string_view service) {
 absl::StatusOr<std::vector<Header>> EncodeOpenedxHeaders(const Event& event,
                                                          const OpenedxDefaults& defaults) {
   auto id = CanonicalUuid(event.id);
-  if (!id.has_value()) return Invalid("id", "is no UUID");
+  if (!id.has_value()) return InvalidForOpenedx("id", "is no UUID");
   auto minor_version = MinorVersion(event);
   if (!minor_version.ok()) return minor_version.status();
   auto host = Single(event, kSourceHost, defaults.sourcehost);
   if (!host.ok()) return host.status();
-  if (!IsUtf8(*host)) return Invalid("headers", "has a sourcehost that is not UTF-8");
+  if (!IsUtf8(*host)) return InvalidForOpenedx("headers", "has a sourcehost that is not UTF-8");
   auto lib = Single(event, kSourceLib, defaults.sourcelib);
   if (!lib.ok()) return lib.status();
   if (!IsPythonVersion(*lib)) {
-    return Invalid("headers", "has a sourcelib that is not integers and dots, such as 11.2.0");
+    return InvalidForOpenedx("headers",
+                             "has a sourcelib that is not integers and dots, such as 11.2.0");
   }
 
   constexpr std::size_t kAlways = 10;

@@ -33,10 +33,10 @@ class OpenedxDecoder {
 
   // `writer` is the schema of the value's id, `key_schema` that of the key's; null: not known.
   //
-  // The key is a string as it is, an integer in decimal, true or false. Open edX never decodes keys,
-  // so one that cannot be decoded, or whose schema is not known, is the record's key as it is. Bytes
-  // after the value are ignored, as Python does. The record is left whole: RestoreRecord() gives it
-  // back.
+  // The key is a string as it is, an integer in decimal, true or false. Open edX never decodes
+  // keys, so one that cannot be decoded, or whose schema is not known, is the record's key as it
+  // is. Bytes after the value are ignored, as Python does. The record is left whole:
+  // RestoreRecord() gives it back.
   // Errors: as of SchemaIdsOf(), DecodeOpenedxHeaders() and DecodeAvro().
   absl::StatusOr<Event> Decode(const RawRecord& record, const AvroSchema& writer,
                                const AvroSchema* key_schema) const;

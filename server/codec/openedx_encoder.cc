@@ -5,29 +5,27 @@
 #include "fmt/format.h"
 #include "server/avro/encode_avro.h"
 #include "server/base/error.h"
+#include "server/codec/cloudevents.h"
 #include "server/codec/text.h"
 
 namespace sidebus {
 namespace {
 
-absl::Status Invalid(std::string_view field, std::string_view what) {
-  return MakeError(Reason::kEventInvalid, fmt::format("event field `{}` {}", field, what),
-                   {{std::string(error_key::kField), std::string(field)}});
-}
-
 // Whether an event's own key may be the record's.
 absl::Status CheckOwnKey(std::string_view own, const AvroFieldPath* key) {
   if (key == nullptr) {
-    return Invalid("key",
-                   "is set, but the route has no event_key_field, so that there is no schema "
-                   "for it; leave the key out");
+    return InvalidEventField(
+        "key",
+        "is set, but the route has no event_key_field, so that there is no schema "
+        "for it; leave the key out");
   }
   if (key->kind() != AvroKind::kString) {
-    return Invalid("key", fmt::format("is set, but event_key_field \"{}\" is a {}; leave the key "
-                                      "out, it is read from the data",
-                                      key->text(), key->type().Describe()));
+    return InvalidEventField(
+        "key", fmt::format("is set, but event_key_field \"{}\" is a {}; leave the key "
+                           "out, it is read from the data",
+                           key->text(), key->type().Describe()));
   }
-  if (!IsUtf8(own)) return Invalid("key", "is not UTF-8");
+  if (!IsUtf8(own)) return InvalidEventField("key", "is not UTF-8");
   return absl::OkStatus();
 }
 
@@ -57,7 +55,7 @@ void OpenedxEncoder::Complete(Event& event) {
 absl::StatusOr<Record> OpenedxEncoder::Encode(const Event& event,
                                               const OpenedxTarget& target) const {
   if (!event.data.has_value()) {
-    return Invalid("data", "is absent; Open edX has no events without data");
+    return InvalidEventField("data", "is absent; Open edX has no events without data");
   }
   const bool own_key = event.key.has_value();
   if (own_key) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "absl/status/statusor.h"
 #include "server/avro/avro_schema.h"
@@ -21,8 +22,8 @@ struct OpenedxTarget {
   SchemaId key_id;                     // of key->schema_text(), under KeySubject()
 };
 
-// Writes events as records that Open edX reads: the ten headers, the data as framed Avro, the key as
-// framed Avro of a field of the data. Same event, same ids: the same bytes as Python's.
+// Writes events as records that Open edX reads: the ten headers, the data as framed Avro, the key
+// as framed Avro of a field of the data. Same event, same ids: the same bytes as Python's.
 //
 // Knows no registry: whoever calls has the schemas and their ids.
 // Thread-safe. Borrows the clock.
@@ -35,8 +36,8 @@ class OpenedxEncoder {
   OpenedxEncoder(OpenedxDefaults defaults, std::size_t max_value_bytes, const Clock& clock,
                  std::uint64_t uuid_node, std::uint16_t uuid_sequence);
 
-  // Gives an event the id (UUID version 1), source and time that it lacks. Before Encode(), and once
-  // for all routes: an event has the same id in every topic.
+  // Gives an event the id (UUID version 1), source and time that it lacks. Before Encode(), and
+  // once for all routes: an event has the same id in every topic.
   void Complete(Event& event);
 
   // The event's own key is taken where the key field is a string, else the field of the data.

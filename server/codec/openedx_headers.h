@@ -23,9 +23,9 @@ namespace sidebus {
 //   sourcehost          header of this name
 //   sourcelib           header of this name, integers and dots: 11.2.0
 //
-// What else the event has follows: ce_subject, ce_dataschema, other extensions as ce_<name> sorted by
-// name, traceparent and tracestate, other headers in their order. Event.content_type does not travel:
-// it says of what kind the data is before it is encoded.
+// What else the event has follows: ce_subject, ce_dataschema, other extensions as ce_<name> sorted
+// by name, traceparent and tracestate, other headers in their order. Event.content_type does not
+// travel: it says of what kind the data is before it is encoded.
 
 // What an event gets that does not bring it.
 struct OpenedxDefaults {
@@ -38,16 +38,16 @@ struct OpenedxDefaults {
 std::string OpenedxSource(std::string_view service);
 
 // The headers of a valid event that has id and time; the minor version is 0 where there is none.
-// EVENT_INVALID, with `field`, for what the consumers of Open edX drop: an id that is no UUID (id), a
-// minor version that is no integer of 64 bits (extensions), a sourcelib that is not integers and dots,
-// a sourcehost that is not UTF-8, one of the two without a value or twice (headers).
+// EVENT_INVALID, with `field`, for what the consumers of Open edX drop: an id that is no UUID (id),
+// a minor version that is no integer of 64 bits (extensions), a sourcelib that is not integers and
+// dots, a sourcehost that is not UTF-8, one of the two without a value or twice (headers).
 absl::StatusOr<std::vector<Header>> EncodeOpenedxHeaders(const Event& event,
                                                          const OpenedxDefaults& defaults);
 
 // An event without key and data from the headers of a record; content_type is application/json. As
-// lenient as Open edX is: all but type and id may be missing, and then stay so, because the defaults
-// are those of whoever consumes. Other headers are kept as extensions (ce_<name>) or headers, but for
-// ce_specversion, content-type and ce_datacontenttype, which are not looked at.
+// lenient as Open edX is: all but type and id may be missing, and then stay so, because the
+// defaults are those of whoever consumes. Other headers are kept as extensions (ce_<name>) or
+// headers, but for ce_specversion, content-type and ce_datacontenttype, which are not looked at.
 // EVENT_INVALID with `field`: no ce_type or ce_id, or one of the last seven above twice, without a
 // value, not UTF-8, or not of the form that Python reads (python_values.h).
 absl::StatusOr<Event> DecodeOpenedxHeaders(const RawHeaders& headers);

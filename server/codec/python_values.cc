@@ -15,7 +15,7 @@ constexpr std::int32_t kNanosPerMicro = 1000;
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 // Takes text from the front; each says whether it was there.
-struct Reader {
+struct PythonReader {
   std::string_view rest;
 
   bool Digits(std::size_t count, std::string& into) {
@@ -43,7 +43,7 @@ struct Reader {
 };
 
 // YYYY-MM-DD or YYYYMMDD, as the former.
-bool ReadDate(Reader& in, std::string& date) {
+bool ReadDate(PythonReader& in, std::string& date) {
   if (!in.Digits(4, date)) return false;
   const bool extended = in.Skip("-");
   date += '-';
@@ -53,7 +53,7 @@ bool ReadDate(Reader& in, std::string& date) {
 }
 
 // HH, HH:MM, HHMM, HH:MM:SS or HHMMSS, with a fraction after seconds, as HH:MM:SS.ffffff.
-bool ReadTimeOfDay(Reader& in, std::string& time) {
+bool ReadTimeOfDay(PythonReader& in, std::string& time) {
   if (!in.Digits(2, time)) return false;
   const bool extended = in.rest.starts_with(':');
   int parts = 1;
@@ -78,7 +78,7 @@ bool ReadTimeOfDay(Reader& in, std::string& time) {
 }
 
 // `Z`, or hours and more that are all zero.
-bool ReadUtc(Reader& in) {
+bool ReadUtc(PythonReader& in) {
   if (in.Skip("Z")) return in.rest.empty();
   if (!in.Skip("+") && !in.Skip("-")) return false;
   std::string offset;
@@ -97,7 +97,7 @@ std::string FormatPythonTime(const EventTime& time) {
 }
 
 std::optional<EventTime> ParsePythonTime(std::string_view text) {
-  Reader in{text};
+  PythonReader in{text};
   std::string known;
   if (!ReadDate(in, known) || !in.SkipCharacter()) return std::nullopt;
   known += 'T';

@@ -11,12 +11,12 @@ namespace sidebus {
 
 // Values of headers as Open edX writes and reads them, which is what Python 3.11 does.
 
-// datetime.isoformat() in UTC: 2026-01-02T03:04:05.678901+00:00, without the fraction where it is 0.
-// Cut to microseconds. `time` is in the years 1 to 9999.
+// datetime.isoformat() in UTC: 2026-01-02T03:04:05.678901+00:00, without the fraction where it is
+// 0. Cut to microseconds. `time` is in the years 1 to 9999.
 std::string FormatPythonTime(const EventTime& time);
 
-// datetime.fromisoformat(), of times in UTC only: a basic or extended date, any character, hours with
-// or without minutes, seconds and a fraction (cut to microseconds), `Z` or an offset of zero.
+// datetime.fromisoformat(), of times in UTC only: a basic or extended date, any character, hours
+// with or without minutes, seconds and a fraction (cut to microseconds), `Z` or an offset of zero.
 // nullopt for everything else: no offset or another one, which Open edX refuses, and weeks, which
 // nobody writes.
 std::optional<EventTime> ParsePythonTime(std::string_view text);

@@ -18,7 +18,7 @@ namespace {
 namespace dom = simdjson::dom;
 
 // simdjson counts a container when it opens its first member, and refuses at the bound itself.
-constexpr std::size_t kMaxDepth = 128 + 1;
+constexpr std::size_t kMaxEventDepth = 128 + 1;
 
 // Without parameters and blanks.
 absl::string_view MediaType(std::string_view content_type) {
@@ -95,7 +95,7 @@ bool IsStructuredContentType(std::string_view content_type) {
 absl::Status ReadStructuredEvent(std::string_view json, Event& event) {
   dom::parser parser;
   dom::object members;
-  if (parser.allocate(json.size(), kMaxDepth) != simdjson::SUCCESS) {
+  if (parser.allocate(json.size(), kMaxEventDepth) != simdjson::SUCCESS) {
     return NoEvent("data", "is too large to be read");
   }
   if (const auto error = parser.parse(json.data(), json.size()).get(members); error) {

@@ -17,8 +17,8 @@ std::string FormatUuid(std::uint64_t high, std::uint64_t low);
 // in braces, after `urn:uuid:`. Any version, any bits. nullopt: it is none.
 std::optional<std::string> CanonicalUuid(std::string_view text);
 
-// Makes version 1 UUIDs, which Open edX gives its events: a time in steps of 100 ns, and numbers that
-// stand for the machine, here random ones.
+// Makes version 1 UUIDs, which Open edX gives its events: a time in steps of 100 ns, and numbers
+// that stand for the machine, here random ones.
 //
 // Times only go forward and are never used twice, also when the clock stands or is put back.
 // Thread-safe, without a lock.

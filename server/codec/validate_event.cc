@@ -17,18 +17,14 @@ constexpr std::size_t kMaxHeaders = 1000;
 constexpr std::int64_t kFirstEventSecond = 0;
 constexpr std::int64_t kLastEventSecond = 253'402'300'799;  // 9999-12-31T23:59:59Z
 
-absl::Status Invalid(std::string_view field, std::string_view what) {
-  return MakeError(Reason::kEventInvalid, fmt::format("event field `{}` {}", field, what),
-                   {{std::string(error_key::kField), std::string(field)}});
-}
-
 absl::Status ValidateText(std::string_view field, std::string_view text, std::size_t max_bytes) {
   if (text.size() > max_bytes) {
-    return Invalid(field,
-                   fmt::format("has {} bytes; at most {} are allowed", text.size(), max_bytes));
+    return InvalidEventField(
+        field, fmt::format("has {} bytes; at most {} are allowed", text.size(), max_bytes));
   }
-  if (!IsUtf8(text)) return Invalid(field, "is not UTF-8");
-  if (HasControlCharacter(text)) return Invalid(field, "has a control character; leave it out");
+  if (!IsUtf8(text)) return InvalidEventField(field, "is not UTF-8");
+  if (HasControlCharacter(text))
+    return InvalidEventField(field, "has a control character; leave it out");
   return absl::OkStatus();
 }
 
@@ -43,34 +39,37 @@ bool IsExtensionName(std::string_view name) {
 
 absl::Status ValidateExtensions(const Event& event) {
   if (event.extensions.size() > kMaxHeaders) {
-    return Invalid("extensions", fmt::format("has {} entries; at most {} are allowed",
-                                             event.extensions.size(), kMaxHeaders));
+    return InvalidEventField("extensions", fmt::format("has {} entries; at most {} are allowed",
+                                                       event.extensions.size(), kMaxHeaders));
   }
   for (const auto& [name, value] : event.extensions) {
     if (!IsExtensionName(name)) {
-      return Invalid("extensions",
-                     "has a name that is not allowed: use 1 to 20 of a-z and 0-9, and not the name "
-                     "of a CloudEvents attribute");
+      return InvalidEventField(
+          "extensions",
+          "has a name that is not allowed: use 1 to 20 of a-z and 0-9, and not the name "
+          "of a CloudEvents attribute");
     }
-    if (!IsUtf8(value)) return Invalid("extensions", "has a value that is not UTF-8");
-    if (HasControlCharacter(value)) return Invalid("extensions", "has a control character");
+    if (!IsUtf8(value)) return InvalidEventField("extensions", "has a value that is not UTF-8");
+    if (HasControlCharacter(value))
+      return InvalidEventField("extensions", "has a control character");
   }
   return absl::OkStatus();
 }
 
 absl::Status ValidateHeaders(const Event& event) {
   if (event.headers.size() > kMaxHeaders) {
-    return Invalid("headers", fmt::format("has {} entries; at most {} are allowed",
-                                          event.headers.size(), kMaxHeaders));
+    return InvalidEventField("headers", fmt::format("has {} entries; at most {} are allowed",
+                                                    event.headers.size(), kMaxHeaders));
   }
   for (const Header& header : event.headers) {
-    if (header.name.empty()) return Invalid("headers", "has a header without a name");
-    if (!IsUtf8(header.name)) return Invalid("headers", "has a name that is not UTF-8");
+    if (header.name.empty()) return InvalidEventField("headers", "has a header without a name");
+    if (!IsUtf8(header.name)) return InvalidEventField("headers", "has a name that is not UTF-8");
     if (header.name.starts_with(kAttributePrefix) || header.name.starts_with("sidebus-") ||
         header.name == kContentType) {
-      return Invalid("headers",
-                     "has a reserved name: names that begin with ce_ or sidebus- and content-type "
-                     "are written by the gateway; use the event's fields and extensions");
+      return InvalidEventField(
+          "headers",
+          "has a reserved name: names that begin with ce_ or sidebus- and content-type "
+          "are written by the gateway; use the event's fields and extensions");
     }
   }
   return absl::OkStatus();
@@ -78,9 +77,14 @@ absl::Status ValidateHeaders(const Event& event) {
 
 }  // namespace
 
+absl::Status InvalidEventField(std::string_view field, std::string_view what) {
+  return MakeError(Reason::kEventInvalid, fmt::format("event field `{}` {}", field, what),
+                   {{std::string(error_key::kField), std::string(field)}});
+}
+
 absl::Status ValidateEvent(const Event& event) {
   if (event.type.empty()) {
-    return Invalid("type", "is empty; set it to an event type of the producer config");
+    return InvalidEventField("type", "is empty; set it to an event type of the producer config");
   }
   if (auto status = ValidateText("type", event.type, kMaxNameBytes); !status.ok()) return status;
   if (auto status = ValidateText("id", event.id, kMaxIdBytes); !status.ok()) return status;
@@ -92,9 +96,10 @@ absl::Status ValidateEvent(const Event& event) {
     return status;
   }
   if (IsCloudEventsContentType(event.content_type)) {
-    return Invalid("content_type",
-                   "says that the data is a whole CloudEvents event; send its attributes as fields "
-                   "of the event, and the content type of its data");
+    return InvalidEventField(
+        "content_type",
+        "says that the data is a whole CloudEvents event; send its attributes as fields "
+        "of the event, and the content type of its data");
   }
   if (auto status = ValidateText("data_schema", event.data_schema, kMaxUriBytes); !status.ok()) {
     return status;
@@ -102,7 +107,7 @@ absl::Status ValidateEvent(const Event& event) {
   if (event.time.has_value() &&
       (event.time->seconds < kFirstEventSecond || event.time->seconds > kLastEventSecond ||
        event.time->nanos < 0 || event.time->nanos > 999'999'999)) {
-    return Invalid("time", "is outside of the years 1970 to 9999");
+    return InvalidEventField("time", "is outside of the years 1970 to 9999");
   }
   if (auto status = ValidateExtensions(event); !status.ok()) return status;
   return ValidateHeaders(event);

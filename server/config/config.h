@@ -93,10 +93,6 @@ struct SubscribeConfig {
   friend bool operator==(const SubscribeConfig&, const SubscribeConfig&) = default;
 };
 
-// How records are written where nothing else is said: CloudEvents in binary mode, or Avro as Open
-// edX has it.
-enum class RecordEncoding : std::uint8_t { kCloudEvents, kOpenedx };
-
 struct LimitsConfig {
   std::uint64_t max_event_bytes = 1'000'000;
   std::uint64_t max_request_bytes = 4 * kMiB;

@@ -207,8 +207,9 @@ const std::vector<ConfigRow>& Rows() {
        "same."},
       {"subscribe.static_member", [](Config& c) -> auto& { return c.subscribe.static_member; },
        "", "", "", kYes,
-       "group.instance.id of this process: it keeps its partitions while it restarts. `${NAME}` is "
-       "the environment variable, as in `${POD_NAME}`."},
+       "group.instance.id of this process: it keeps its partitions while it restarts, and is a "
+       "member until its session is over. `${NAME}` is the environment variable, as in "
+       "`${POD_NAME}`."},
       {"limits.max_event_bytes", [](Config& c) -> auto& { return c.limits.max_event_bytes; },
        "1000000B", "1KiB", "64MiB", kYes,
        "Largest event: data, key, header names and values. The broker has a limit of its own."},

@@ -8,6 +8,10 @@
 
 namespace sidebus {
 
+// How records are written where nothing else is said: CloudEvents in binary mode, or Avro as Open
+// edX has it.
+enum class RecordEncoding : std::uint8_t { kCloudEvents, kOpenedx };
+
 // Who registers a schema that the registry does not know: the gateway with the first event that
 // needs it, or somebody else.
 enum class RegisterSchemas : std::uint8_t { kFirstUse, kNever };

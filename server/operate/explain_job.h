@@ -7,7 +7,8 @@
 #include <vector>
 
 #include "server/base/gate.h"
-#include "server/operate/operator.h"
+#include "server/operate/operate_world.h"
+#include "server/operate/operations.h"
 
 namespace sidebus {
 

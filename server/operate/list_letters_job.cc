@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "fmt/format.h"
-#include "server/base/error.h"
 #include "server/codec/cloudevents.h"
 #include "server/codec/dead_letter.h"
 
@@ -13,89 +11,56 @@ namespace {
 
 constexpr std::uint32_t kDefaultLimit = 100;
 constexpr std::uint32_t kMostLetters = 1'000;
-// Of an answer: what any client takes.
-constexpr std::size_t kMostBytes = 2 << 20;
-constexpr std::uint64_t kFetch = 256 << 10;
+constexpr std::uint64_t kMostBytes = 1 << 20;
+constexpr std::uint64_t kBatchBytes = 64 << 10;
+constexpr Duration kPatience = std::chrono::seconds(10);
+
+// Less than kMostBytes where memory is scarce.
+std::uint64_t AnswerBytes(const MemoryBudget& budget) {
+  return std::min(kMostBytes, budget.limit() / 32 * 5);
+}
+
+ReadingPlan PlanOf(const OperateWorld& world, const ListLettersOrder& order) {
+  return {.topic = order.dead_letter_topic,
+          .group = "",
+          .batch_bytes = std::min(kBatchBytes, world.budget.limit() / 32),
+          .more_bytes = AnswerBytes(world.budget),
+          .patience = kPatience};
+}
 
 }  // namespace
 
-std::shared_ptr<ListLettersJob> ListLettersJob::Start(const OperateWorld& world,
-                                                      std::shared_ptr<Gate> gate,
-                                                      ListLettersOrder order, Done done) {
-  std::shared_ptr<ListLettersJob> job(
-      new ListLettersJob(world, std::move(gate), std::move(order), std::move(done)));
-  world.timers.At(world.clock.Now(), Behind(job->gate_, [job] { job->Run(); }));
-  return job;
-}
-
 ListLettersJob::ListLettersJob(const OperateWorld& world, std::shared_ptr<Gate> gate,
-                               ListLettersOrder order, Done done)
-    : world_(world),
-      gate_(std::move(gate)),
+                               std::shared_ptr<ReadingLimits> limits, ListLettersOrder order,
+                               Done done)
+    : ReadingJob(world, std::move(gate), std::move(limits), PlanOf(world, order)),
       order_(std::move(order)),
       types_(order_.event_types.begin(), order_.event_types.end()),
+      most_letters_(std::min(order_.limit == 0 ? kDefaultLimit : order_.limit, kMostLetters)),
+      most_bytes_(AnswerBytes(world.budget)),
       done_(std::move(done)) {}
 
-void ListLettersJob::Run() {
-  if (order_.dead_letter_topic.empty()) {
-    return Finished(MakeError(Reason::kStartInvalid, "dead letters: dead_letter_topic is empty",
-                              {{std::string(error_key::kField), "dead_letter_topic"}}));
-  }
-  FindTopicEnds(world_.groups, gate_, world_.router->FullTopicOf(order_.dead_letter_topic),
-                [self = shared_from_this()](absl::StatusOr<TopicEnds> ends) {
-                  ends.ok() ? self->Read(*std::move(ends)) : self->Finished(ends.status());
-                });
-}
-
-void ListLettersJob::Read(TopicEnds ends) {
-  if (ends.partitions == 0) {
-    return Finished(MakeError(Reason::kTopicMissing,
-                              fmt::format("dead letters: there is no topic \"{}\"; a dead-letter "
-                                          "topic is made when the first event goes there",
-                                          order_.dead_letter_topic)));
-  }
-  if (ends.unread.empty()) return Finished(absl::OkStatus());
-  auto reader = std::make_shared<TopicReader>(
-      TopicReader::Options{.topic = world_.router->FullTopicOf(order_.dead_letter_topic),
-                           .group = "",
-                           .ends = std::move(ends.unread),
-                           .batch_bytes = kFetch,
-                           .buffer_bytes = std::max(kFetch, LeastBuffer(ends.partitions))},
-      world_.clock, world_.timers);
-  {
-    MutexLock lock(mu_);
-    reader_ = reader;
-  }
-  const absl::Status started = reader->Start(
-      world_.broker,
-      Behind(
-          gate_,
-          [self = shared_from_this()](std::int32_t partition, std::vector<ConsumedRecord> records) {
-            self->OnBatch(partition, std::move(records));
-          }),
-      Behind(gate_, [self = shared_from_this()](const absl::Status& end) { self->Finished(end); }));
-  if (!started.ok()) return Finished(started);
-  reader->Next(kMostLetters);
+void ListLettersJob::OnReading() {
+  if (const auto reading = reader()) reading->Next(kMostLetters);
 }
 
 void ListLettersJob::OnBatch(std::int32_t partition, std::vector<ConsumedRecord> records) {
-  std::shared_ptr<TopicReader> reader;
-  {
-    MutexLock lock(mu_);
-    reader = reader_;
-  }
-  if (reader == nullptr) return;
+  const auto reading = reader();
+  if (reading == nullptr) return;
   for (ConsumedRecord& record : records) {
-    if (!Take(partition, std::move(record))) return reader->Finish(absl::OkStatus());
+    if (Take(partition, record)) continue;
+    reading->Leave(partition);
+    break;
   }
-  reader->Next(kMostLetters);
+  reading->Next(kMostLetters);
 }
 
-bool ListLettersJob::Take(std::int32_t partition, ConsumedRecord consumed) {
-  const std::uint32_t limit = order_.limit == 0 ? kDefaultLimit : order_.limit;
+bool ListLettersJob::Take(std::int32_t partition, ConsumedRecord& consumed) {
   const auto note = ReadDeadLetterNote(consumed.record.headers);
   if (!note.has_value()) return true;
-  const std::size_t bytes = SizeOf(consumed.record);
+  const Key key{note->time, partition, consumed.offset};
+  if (left_out_.has_value() && key >= *left_out_) return false;
+  const std::size_t bytes = SizeOf(consumed.record);  // decoding takes from it
   ListedLetter letter;
   letter.position = {order_.dead_letter_topic, partition, consumed.offset};
   // What is no event is listed with its bytes and nothing else.
@@ -104,31 +69,34 @@ bool ListLettersJob::Take(std::int32_t partition, ConsumedRecord consumed) {
   if (auto event = DecodeCloudEvent(consumed.record, letter.position); event.ok()) {
     letter.event = *std::move(event);
   }
+  if (!types_.empty() && !types_.contains(letter.event.type)) return true;
   std::erase_if(letter.event.headers,
                 [](const Header& header) { return header.name.starts_with(kDeadHeaderPrefix); });
-  if (!types_.empty() && !types_.contains(letter.event.type)) return true;
-  if (!found_.empty() && bytes_ + bytes > kMostBytes) return false;
-  bytes_ += bytes;
   letter.note = *note;
   letter.note.origin.topic =
-      world_.router->TopicOf(note->origin.topic).value_or(note->origin.topic);
-  found_.push_back(std::move(letter));
-  return found_.size() < std::min(limit, kMostLetters);
-}
-
-void ListLettersJob::Finished(const absl::Status& end) {
-  if (!end.ok()) return done_(end);
-  std::ranges::stable_sort(found_, {}, [](const ListedLetter& one) { return one.note.time; });
-  done_(std::move(found_));
-}
-
-void ListLettersJob::Abort() {
-  std::shared_ptr<TopicReader> reader;
-  {
-    MutexLock lock(mu_);
-    reader = std::move(reader_);
+      world().router->TopicOf(note->origin.topic).value_or(note->origin.topic);
+  bytes_ += bytes;
+  found_.emplace(key, Found{std::move(letter), bytes});
+  while (found_.size() > most_letters_ || (found_.size() > 1 && bytes_ > most_bytes_)) {
+    LeaveOutTheNewest();
   }
-  if (reader != nullptr) reader->Stop();
+  return true;
+}
+
+void ListLettersJob::LeaveOutTheNewest() {
+  const auto newest = std::prev(found_.end());
+  bytes_ -= newest->second.bytes;
+  left_out_ = newest->first;
+  found_.erase(newest);
+}
+
+void ListLettersJob::OnEnd(const absl::Status& end) {
+  if (!is_told()) return;
+  if (!end.ok()) return done_(end);
+  std::vector<ListedLetter> letters;
+  letters.reserve(found_.size());
+  for (auto& [key, found] : found_) letters.push_back(std::move(found.letter));
+  done_(std::move(letters));
 }
 
 }  // namespace sidebus

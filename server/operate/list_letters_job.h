@@ -1,55 +1,60 @@
 #pragma once
 
+#include <compare>
+#include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "server/base/gate.h"
-#include "server/base/mutex.h"
-#include "server/operate/operator.h"
+#include "server/operate/operations.h"
 #include "server/operate/reading_job.h"
-#include "server/operate/topic_ends.h"
-#include "server/operate/topic_reader.h"
 
 namespace sidebus {
 
-// Reads a dead-letter topic from its beginning, without a group, until enough is found.
-//
-// Ownership: its callbacks, each in turn, and whoever may abort it. Thread safety: Abort() may be
-// called from any thread; the steps run one at a time.
-class ListLettersJob final : public ReadingJob,
-                             public std::enable_shared_from_this<ListLettersJob> {
+// Finds the oldest letters of a dead-letter topic: reads all partitions in turn from their beginning,
+// without a group, each until what comes is newer than what was found. The letters of a partition are
+// about as old as their order says.
+class ListLettersJob final : public ReadingJob {
  public:
   using Done = Operations::Done<std::vector<ListedLetter>>;
 
-  static std::shared_ptr<ListLettersJob> Start(const OperateWorld& world,
-                                               std::shared_ptr<Gate> gate, ListLettersOrder order,
-                                               Done done);
-
-  void Abort() override;
+  ListLettersJob(const OperateWorld& world, std::shared_ptr<Gate> gate,
+                 std::shared_ptr<ReadingLimits> limits, ListLettersOrder order, Done done);
 
  private:
-  ListLettersJob(const OperateWorld& world, std::shared_ptr<Gate> gate, ListLettersOrder order,
-                 Done done);
+  // By age.
+  struct Key {
+    SystemTime time{};
+    std::int32_t partition = -1;
+    std::int64_t offset = -1;
 
-  void Run();
-  void Read(TopicEnds ends);
-  void OnBatch(std::int32_t partition, std::vector<ConsumedRecord> records);
-  // False: that is enough.
-  bool Take(std::int32_t partition, ConsumedRecord record);
-  void Finished(const absl::Status& end);
+    friend auto operator<=>(const Key&, const Key&) = default;
+  };
+  struct Found {
+    ListedLetter letter;
+    std::size_t bytes = 0;
+  };
 
-  const OperateWorld world_;
-  const std::shared_ptr<Gate> gate_;
+  void OnReading() override;
+  void OnBatch(std::int32_t partition, std::vector<ConsumedRecord> records) override;
+  void OnEnd(const absl::Status& end) override;
+
+  // False: it is newer than what is kept.
+  bool Take(std::int32_t partition, ConsumedRecord& consumed);
+  void LeaveOutTheNewest();
+
   const ListLettersOrder order_;
   const std::set<std::string> types_;
-  Mutex mu_;
-  std::shared_ptr<TopicReader> reader_ ABSL_GUARDED_BY(mu_);
+  const std::size_t most_letters_;
+  const std::size_t most_bytes_;
 
   // Only the step at hand uses these.
   Done done_;
-  std::vector<ListedLetter> found_;
+  std::map<Key, Found> found_;
+  std::optional<Key> left_out_;  // the oldest of those
   std::size_t bytes_ = 0;
 };
 

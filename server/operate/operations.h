@@ -99,14 +99,16 @@ class Operations {
 
   // Calls `on_progress` after each batch, one call at a time, the last with `done` or an error. The
   // result ends it: what was published by then is committed, and nothing is told any more.
-  // START_INVALID, TOPIC_MISSING, GROUP_ACTIVE (another redrive of the topic), MEMORY_BUDGET,
-  // NOT_SUPPORTED, BROKER_DOWN, BROKER_DENIED.
+  // START_INVALID, TOPIC_MISSING, GROUP_ACTIVE (another redrive of the topic), GROUP_CONFLICT (more
+  // was passed over than a position can name), MEMORY_BUDGET, DRAINING, BROKER_DOWN, BROKER_DENIED.
   using OnRedriveProgress = Done<RedriveProgress>;
   virtual absl::AnyInvocable<void()> Redrive(RedriveOrder order, OnRedriveProgress on_progress) = 0;
 
-  // The oldest first; as many as fit into 2 MiB. START_INVALID, TOPIC_MISSING, BROKER_DOWN,
+  // The oldest of the topic, the oldest first; as many as fit into 1 MiB. The result ends it, and
+  // nothing is told any more. START_INVALID, TOPIC_MISSING, MEMORY_BUDGET, DRAINING, BROKER_DOWN,
   // BROKER_DENIED.
-  virtual void ListDeadLetters(ListLettersOrder order, Done<std::vector<ListedLetter>> done) = 0;
+  virtual absl::AnyInvocable<void()> ListDeadLetters(ListLettersOrder order,
+                                                     Done<std::vector<ListedLetter>> done) = 0;
 
   // LiveSubscriptions::Drain(), until Resume(). Without a grace: the configured one. `done` gets the
   // number of deliveries that were never settled.

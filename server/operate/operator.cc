@@ -14,23 +14,16 @@
 #include "server/subscribe/subscription.h"
 
 namespace sidebus {
+namespace {
 
-std::vector<std::string> KnownTopics(const OperateWorld& world, const std::string& group) {
-  std::vector<std::string> topics;
-  for (const EventTypeRoutes& type : world.router->event_types()) {
-    for (const Route& route : type.routes) topics.push_back(route.full_topic);
-  }
-  for (const auto& subscription : world.subscriptions.OfGroup(group)) {
-    for (const std::string& topic : subscription->Summarize().topics) {
-      topics.push_back(world.router->FullTopicOf(topic));
-    }
-  }
-  std::sort(topics.begin(), topics.end());
-  topics.erase(std::unique(topics.begin(), topics.end()), topics.end());
-  return topics;
+absl::Status Stopping() {
+  return MakeError(Reason::kDraining, "the gateway is stopping: ask again when it is back");
 }
 
-Operator::Operator(OperateWorld world) : world_(std::move(world)) {}
+}  // namespace
+
+Operator::Operator(OperateWorld world)
+    : world_(std::move(world)), limits_(std::make_shared<ReadingLimits>(world_.budget)) {}
 
 Operator::~Operator() {
   gate_->Shut();
@@ -44,10 +37,32 @@ Operator::~Operator() {
   }
 }
 
-void Operator::Remember(const std::shared_ptr<ReadingJob>& job) {
-  MutexLock lock(mu_);
-  std::erase_if(reading_, [](const auto& weak) { return weak.expired(); });
-  reading_.push_back(job);
+void Operator::Stop() {
+  std::vector<std::weak_ptr<ReadingJob>> reading;
+  {
+    MutexLock lock(mu_);
+    stopping_ = true;
+    reading = reading_;
+  }
+  for (const auto& weak : reading) {
+    if (const auto job = weak.lock()) job->End(Stopping());
+  }
+}
+
+absl::AnyInvocable<void()> Operator::Begin(std::shared_ptr<ReadingJob> job) {
+  bool stopping = false;
+  {
+    MutexLock lock(mu_);
+    std::erase_if(reading_, [](const auto& weak) { return weak.expired(); });
+    reading_.push_back(job);
+    stopping = stopping_;
+  }
+  if (stopping) job->End(Stopping());
+  job->Begin();
+  // Its callbacks keep it; whoever may stop it need not.
+  return [weak = std::weak_ptr(job)] {
+    if (const auto stopped = weak.lock()) stopped->Stop();
+  };
 }
 
 std::vector<GroupState> Operator::ListGroups() {
@@ -94,13 +109,14 @@ void Operator::Seek(SeekOrder order, Done<SeekResult> done) {
 }
 
 absl::AnyInvocable<void()> Operator::Redrive(RedriveOrder order, OnRedriveProgress on_progress) {
-  auto job = RedriveJob::Start(world_, gate_, std::move(order), std::move(on_progress));
-  Remember(job);
-  return [job = std::move(job)] { job->Stop(); };
+  return Begin(std::make_shared<RedriveJob>(world_, gate_, limits_, std::move(order),
+                                            std::move(on_progress)));
 }
 
-void Operator::ListDeadLetters(ListLettersOrder order, Done<std::vector<ListedLetter>> done) {
-  Remember(ListLettersJob::Start(world_, gate_, std::move(order), std::move(done)));
+absl::AnyInvocable<void()> Operator::ListDeadLetters(ListLettersOrder order,
+                                                     Done<std::vector<ListedLetter>> done) {
+  return Begin(
+      std::make_shared<ListLettersJob>(world_, gate_, limits_, std::move(order), std::move(done)));
 }
 
 void Operator::Drain(std::optional<Duration> grace, std::string reason,

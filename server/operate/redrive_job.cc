@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "fmt/format.h"
+#include "fmt/ranges.h"
 #include "server/base/error.h"
 #include "server/base/log.h"
 #include "server/codec/cloudevents.h"
@@ -16,10 +17,24 @@ constexpr std::uint32_t kBatch = 100;
 // While no broker is up, or a topic is being looked up.
 constexpr Duration kProduceAgain = std::chrono::milliseconds(100);
 constexpr int kMostWaits = 100;
+// Longer than it takes to join a group whose last member was cut off.
+constexpr Duration kRedrivePatience = std::chrono::seconds(60);
 
-absl::Status Invalid(std::string_view field, std::string_view what) {
-  return MakeError(Reason::kStartInvalid, fmt::format("redrive: {}: {}", field, what),
-                   {{std::string(error_key::kField), std::string(field)}});
+ReadingPlan PlanOf(const OperateWorld& world, const RedriveOrder& order) {
+  const std::uint64_t batch = world.budget.limit() / 32;
+  return {.topic = order.dead_letter_topic,
+          .group =
+              fmt::format("sidebus.redrive.{}", world.router->FullTopicOf(order.dead_letter_topic)),
+          .batch_bytes = batch,
+          .more_bytes = batch,  // the copies
+          .patience = kRedrivePatience};
+}
+
+absl::Status Active() {
+  return MakeError(
+      Reason::kGroupActive,
+      "another redrive of this topic is under way: wait for its end, or for the session "
+      "time-out of one that was cut off");
 }
 
 }  // namespace
@@ -37,167 +52,138 @@ class RedriveJob::Copy final : public PendingRecord {
   ProducerTopic* topic = nullptr;
 };
 
-std::shared_ptr<RedriveJob> RedriveJob::Start(const OperateWorld& world, std::shared_ptr<Gate> gate,
-                                              RedriveOrder order, OnProgress on_progress) {
-  std::shared_ptr<RedriveJob> job(
-      new RedriveJob(world, std::move(gate), std::move(order), std::move(on_progress)));
-  job->After(Duration(0), &RedriveJob::Run);
-  return job;
-}
-
-RedriveJob::RedriveJob(const OperateWorld& world, std::shared_ptr<Gate> gate, RedriveOrder order,
+RedriveJob::RedriveJob(const OperateWorld& world, std::shared_ptr<Gate> gate,
+                       std::shared_ptr<ReadingLimits> limits, RedriveOrder order,
                        OnProgress on_progress)
-    : world_(world),
-      gate_(std::move(gate)),
+    : ReadingJob(world, std::move(gate), std::move(limits), PlanOf(world, order)),
       order_(std::move(order)),
-      topic_(world.router->FullTopicOf(order_.dead_letter_topic)),
-      group_(fmt::format("sidebus.redrive.{}", topic_)),
+      group_(PlanOf(world, order_).group),
       types_(order_.event_types.begin(), order_.event_types.end()),
       on_progress_(std::move(on_progress)) {
-  for (const EventTypeRoutes& type : world_.router->event_types()) {
+  for (const EventTypeRoutes& type : world.router->event_types()) {
     for (const Route& route : type.routes) targets_.insert(route.full_topic);
   }
 }
 
-RedriveJob::~RedriveJob() { world_.budget.Return(reserved_); }
+RedriveJob::~RedriveJob() = default;
 
 void RedriveJob::After(Duration wait, void (RedriveJob::*then)()) {
-  world_.timers.At(world_.clock.Now() + wait,
-                   Behind(gate_, [self = shared_from_this(), then] { ((*self).*then)(); }));
+  world().timers.At(world().clock.Now() + wait,
+                    Behind(gate(), [self = Self<RedriveJob>(), then] { ((*self).*then)(); }));
 }
 
-void RedriveJob::Run() {
-  if (order_.dead_letter_topic.empty()) return Fail(Invalid("dead_letter_topic", "it is empty"));
-  // Another one, of this process or not, would take some of the partitions.
-  world_.groups.Describe(
-      group_, {topic_},
-      Behind(gate_, [self = shared_from_this()](const absl::StatusOr<GroupDescription>& found) {
+// Another one, of this process or not, would take some of the partitions.
+void RedriveJob::Check() {
+  if (!ClaimGroup()) return Finish(Active());
+  world().groups.Describe(
+      group_, {full_topic()},
+      Behind(gate(), [self = Self<RedriveJob>()](const absl::StatusOr<GroupDescription>& found) {
         self->OnOthers(found);
       }));
 }
 
 void RedriveJob::OnOthers(const absl::StatusOr<GroupDescription>& found) {
-  if (!found.ok() && ReasonOf(found.status()) != Reason::kGroupUnknown) return Fail(found.status());
-  if (found.ok() && !found->members.value_or(std::vector<GroupMember>()).empty()) {
-    return Fail(MakeError(Reason::kGroupActive,
-                          "redrive: another redrive of this topic is under way: wait for its end, "
-                          "or for the session time-out of one that was cut off"));
+  if (!found.ok() && ReasonOf(found.status()) != Reason::kGroupUnknown) {
+    return Finish(found.status());
   }
-  FindTopicEnds(world_.groups, gate_, topic_,
-                [self = shared_from_this()](absl::StatusOr<TopicEnds> ends) {
-                  ends.ok() ? self->Read(*std::move(ends)) : self->Fail(ends.status());
-                });
-}
-
-void RedriveJob::Read(TopicEnds ends) {
-  if (ends.partitions == 0) {
-    return Fail(MakeError(Reason::kTopicMissing,
-                          fmt::format("redrive: there is no topic \"{}\"; a dead-letter topic is "
-                                      "made when the first event goes there",
-                                      order_.dead_letter_topic)));
-  }
-  if (ends.unread.empty()) return Finished(absl::OkStatus());
-  // Of what is reserved for dead letters: a batch as it was read, the copies, and what is fetched.
-  const std::uint64_t part = world_.budget.limit() / 8;
-  if (!world_.budget.TryTake(4 * part)) {
-    return Fail(MakeError(Reason::kMemoryBudget,
-                          "redrive: no memory is left for it now: another redrive or many dead "
-                          "letters are under way"));
-  }
-  reserved_ = 4 * part;
-  auto reader = std::make_shared<TopicReader>(
-      TopicReader::Options{.topic = topic_,
-                           .group = group_,
-                           .ends = std::move(ends.unread),
-                           .batch_bytes = part,
-                           .buffer_bytes = std::max(2 * part, LeastBuffer(ends.partitions))},
-      world_.clock, world_.timers);
-  {
-    MutexLock lock(mu_);
-    if (stopped_) return;
-    reader_ = reader;
-  }
-  began_ = world_.clock.Now();
-  const absl::Status started = reader->Start(
-      world_.broker,
-      Behind(gate_,
-             [self = shared_from_this()](std::int32_t, std::vector<ConsumedRecord> records) {
-               self->OnBatch(std::move(records));
-             }),
-      Behind(gate_, [self = shared_from_this()](const absl::Status& end) { self->Finished(end); }));
-  if (!started.ok()) return Finished(started);
-  Next();
+  const bool others = found.ok() && found->members.has_value() && !found->members->empty();
+  if (others) return Finish(Active());
+  began_ = world().clock.Now();
+  FindEnds();
 }
 
 void RedriveJob::Next() {
-  std::shared_ptr<TopicReader> reader;
-  {
-    MutexLock lock(mu_);
-    reader = reader_;
-  }
-  if (reader == nullptr) return;
   std::uint64_t most = kBatch;
   if (order_.limit > 0) most = std::min(most, order_.limit - progress_.redriven);
   if (order_.max_per_second > 0) most = std::min<std::uint64_t>(most, order_.max_per_second);
-  if (most == 0) return reader->Finish(absl::OkStatus());
-  reader->Next(static_cast<std::uint32_t>(most));
+  if (most == 0) return Finish(absl::OkStatus());
+  if (const auto reading = reader()) reading->Next(static_cast<std::uint32_t>(most));
 }
 
-void RedriveJob::OnBatch(std::vector<ConsumedRecord> records) {
+void RedriveJob::OnBatch(std::int32_t, std::vector<ConsumedRecord> records) {
   for (ConsumedRecord& record : records) {
     ++progress_.scanned;
-    if (auto copy = CopyOf(std::move(record))) {
+    if (auto copy = CopyOf(record)) {
       batch_.push_back(std::move(copy));
     } else {
       ++progress_.skipped;
     }
   }
   waits_ = 0;
-  ProduceAll();
+  ProduceWhenReady();
 }
 
-std::unique_ptr<RedriveJob::Copy> RedriveJob::CopyOf(ConsumedRecord consumed) {
+std::unique_ptr<RedriveJob::Copy> RedriveJob::CopyOf(ConsumedRecord& consumed) {
   const auto note = ReadDeadLetterNote(consumed.record.headers);
   // A header must not choose where we write.
   if (!note.has_value() || note->group.empty() || !targets_.contains(note->origin.topic)) {
     return nullptr;
   }
-  auto copy = std::make_unique<Copy>();
-  copy->record = MakeRedriven(consumed.record, note->group);
   if (!types_.empty()) {
     const auto event = DecodeCloudEvent(consumed.record, Position());
     if (!event.ok() || !types_.contains(event->type)) return nullptr;
+    consumed.record = RawRecordOf(RestoreRecord(consumed.record, &*event));
   }
+  auto copy = std::make_unique<Copy>();
+  copy->record = MakeRedriven(consumed.record, note->group);
   copy->tag = consumed.tag;
-  copy->topic = &world_.producer.Topic(note->origin.topic);
+  copy->topic = &world().producer.Topic(note->origin.topic);
   return copy;
 }
 
-void RedriveJob::ProduceAll() {
+void RedriveJob::ProduceWhenReady() {
+  if (!AllAreReady()) {
+    if (++waits_ > kMostWaits) {
+      batch_.clear();
+      return Finish(MakeError(Reason::kBrokerDown, "no Kafka broker is up"));
+    }
+    return After(kProduceAgain, &RedriveJob::ProduceWhenReady);
+  }
   if (order_.dry_run) {
     progress_.redriven += batch_.size();
     batch_.clear();
-    return BatchCommitted(absl::OkStatus());
+    return BatchDone();
   }
-  for (const std::unique_ptr<Copy>& copy : batch_) {
-    const TopicReadiness readiness = copy->topic->readiness();
-    if (readiness == TopicReadiness::kMissing) {
-      return Fail(MakeError(Reason::kTopicMissing,
-                            "redrive: the topic that an event came from does not exist any more"));
+  if (BeginWork()) return ProduceAll();
+  batch_.clear();
+}
+
+// What came from a topic that does not exist any more is passed over.
+bool RedriveJob::AllAreReady() {
+  for (std::size_t i = 0; i < batch_.size();) {
+    ProducerTopic& topic = *batch_[i]->topic;
+    switch (topic.readiness()) {
+      case TopicReadiness::kReady:
+        ++i;
+        break;
+      case TopicReadiness::kWaiting:
+        return false;
+      case TopicReadiness::kMissing:
+        PassOver(topic);
+        i = 0;
+        break;
     }
-    if (readiness == TopicReadiness::kReady) continue;
-    if (++waits_ > kMostWaits) {
-      return Fail(MakeError(Reason::kBrokerDown, "redrive: no Kafka broker is up"));
-    }
-    return After(kProduceAgain, &RedriveJob::ProduceAll);
   }
+  return true;
+}
+
+void RedriveJob::PassOver(ProducerTopic& missing) {
+  progress_.skipped += std::erase_if(
+      batch_, [&](const std::unique_ptr<Copy>& copy) { return copy->topic == &missing; });
+  if (!missing_.insert(missing.name()).second) return;
+  Log(LogLevel::kWarning,
+      "a redrive passes over what came from a topic that does not exist any more",
+      {{"dead_letter_topic", order_.dead_letter_topic}, {"topic", missing.name()}});
+}
+
+void RedriveJob::ProduceAll() {
   {
-    MutexLock lock(mu_);
+    MutexLock lock(reports_mu_);
     under_way_ = batch_.size() + 1;  // one for this loop
   }
   for (std::unique_ptr<Copy>& next : std::exchange(batch_, {})) {
-    next->job = shared_from_this();
-    const absl::Status accepted = world_.producer.Produce(*next->topic, *next);
+    next->job = Self<RedriveJob>();
+    const absl::Status accepted = world().producer.Produce(*next->topic, *next);
     if (accepted.ok()) {
       (void)next.release();  // the producer's until OnReport()
     } else {
@@ -206,7 +192,7 @@ void RedriveJob::ProduceAll() {
   }
   bool last = false;
   {
-    MutexLock lock(mu_);
+    MutexLock lock(reports_mu_);
     last = --under_way_ == 0;
   }
   if (last) BatchWritten();
@@ -214,30 +200,32 @@ void RedriveJob::ProduceAll() {
 
 void RedriveJob::OnReport(Copy& copy, const absl::Status& written) {
   {
-    MutexLock lock(mu_);
+    MutexLock lock(reports_mu_);
     if (written.ok()) {
       written_.push_back(copy.tag);
     } else {
-      failed_ = written;
+      const std::string topic = world().router->TopicOf(copy.topic->name()).value_or("");
+      failed_ = MakeError(ReasonOf(written),
+                          fmt::format("topic {}: {}", topic, std::string(written.message())),
+                          {{std::string(error_key::kTopic), topic}});
     }
-    if (--under_way_ > 0 || stopped_) return;
+    if (--under_way_ > 0) return;
   }
   // The producer's thread: what follows may call the producer.
   After(Duration(0), &RedriveJob::BatchWritten);
 }
 
 void RedriveJob::BatchWritten() {
-  std::shared_ptr<TopicReader> reader;
+  const std::shared_ptr<TopicReader> reading = reader();
+  if (reading == nullptr) return;
   std::vector<DeliveryTag> written;
   {
-    MutexLock lock(mu_);
-    reader = reader_;
+    MutexLock lock(reports_mu_);
     written = std::exchange(written_, {});
   }
-  if (reader == nullptr) return;
   progress_.redriven += written.size();
-  for (const DeliveryTag& tag : written) reader->Ack(tag);
-  reader->Commit(Behind(gate_, [self = shared_from_this()](const absl::Status& committed) {
+  for (const DeliveryTag& tag : written) reading->Ack(tag);
+  reading->Commit(Behind(gate(), [self = Self<RedriveJob>()](const absl::Status& committed) {
     self->BatchCommitted(committed);
   }));
 }
@@ -245,74 +233,40 @@ void RedriveJob::BatchWritten() {
 void RedriveJob::BatchCommitted(const absl::Status& committed) {
   absl::Status failed = committed;
   {
-    MutexLock lock(mu_);
+    MutexLock lock(reports_mu_);
     if (!failed_.ok()) failed = failed_;
   }
-  if (!failed.ok()) return Fail(failed);
+  if (failed.ok() && !EndWork()) return;
+  if (!failed.ok()) return Finish(failed);
+  BatchDone();
+}
+
+void RedriveJob::BatchDone() {
   Tell(progress_);
   Duration wait{};
   if (order_.max_per_second > 0 && !order_.dry_run) {
     const SteadyTime due =
         began_ + std::chrono::seconds(1) * progress_.redriven / order_.max_per_second;
-    wait = std::max(Duration(0), due - world_.clock.Now());
+    wait = std::max(Duration(0), due - world().clock.Now());
   }
   After(wait, &RedriveJob::Next);
 }
 
-void RedriveJob::Fail(const absl::Status& why) {
-  std::shared_ptr<TopicReader> reader;
-  {
-    MutexLock lock(mu_);
-    reader = reader_;
-  }
-  reader == nullptr ? Finished(why) : reader->Finish(why);
-}
-
-void RedriveJob::Finished(const absl::Status& end) {
+void RedriveJob::OnEnd(const absl::Status& end) {
   Log(LogLevel::kInfo, "a redrive ended",
       {{"topic", order_.dead_letter_topic},
        {"redriven", progress_.redriven},
        {"skipped", progress_.skipped},
+       {"missing_topics", fmt::format("{}", fmt::join(missing_, ","))},
        {"dry_run", order_.dry_run},
        {"end", end}});
-  if (!end.ok()) return Tell(end);
-  progress_.done = true;
-  Tell(progress_);
+  progress_.done = end.ok();
+  if (end.ok() || progress_.scanned > 0) Tell(progress_);
+  if (!end.ok()) Tell(end);
 }
 
 void RedriveJob::Tell(absl::StatusOr<RedriveProgress> progress) {
-  const bool last = !progress.ok() || progress->done;
-  OnProgress on_progress;
-  {
-    MutexLock lock(mu_);
-    if (stopped_) return;
-    stopped_ = last;
-    on_progress = std::move(on_progress_);
-  }
-  on_progress(std::move(progress));
-  if (last) return;
-  MutexLock lock(mu_);
-  on_progress_ = std::move(on_progress);
-}
-
-void RedriveJob::Stop() {
-  std::shared_ptr<TopicReader> reader;
-  {
-    MutexLock lock(mu_);
-    stopped_ = true;
-    reader = reader_;
-  }
-  if (reader != nullptr) reader->Finish(absl::CancelledError());
-}
-
-void RedriveJob::Abort() {
-  std::shared_ptr<TopicReader> reader;
-  {
-    MutexLock lock(mu_);
-    stopped_ = true;
-    reader = std::move(reader_);
-  }
-  if (reader != nullptr) reader->Stop();
+  if (is_told()) on_progress_(std::move(progress));
 }
 
 }  // namespace sidebus

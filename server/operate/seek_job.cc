@@ -13,16 +13,11 @@
 namespace sidebus {
 namespace {
 
-// The broker may be told a little later than we know that a member has left.
-constexpr Duration kWritePatience = std::chrono::seconds(10);
-constexpr Duration kWriteAgain = std::chrono::milliseconds(250);
+// The broker may be told a little later than we know that a member has joined or left.
+constexpr Duration kSeekPatience = std::chrono::seconds(10);
+constexpr Duration kAgain = std::chrono::milliseconds(250);
 
 constexpr char kDrainReason[] = "an operator moves the positions of the group";
-
-absl::Status SeekInvalid(std::string_view field, std::string_view what) {
-  return MakeError(Reason::kStartInvalid, fmt::format("seek: {}: {}", field, what),
-                   {{std::string(error_key::kField), std::string(field)}});
-}
 
 absl::Status Active(std::string_view why) {
   return MakeError(Reason::kGroupActive, fmt::format("seek: {}", why));
@@ -55,28 +50,30 @@ SeekJob::SeekJob(const OperateWorld& world, std::shared_ptr<Gate> gate, SeekOrde
     : world_(world), gate_(std::move(gate)), order_(std::move(order)), done_(std::move(done)) {}
 
 void SeekJob::Run() {
+  describe_until_ = world_.clock.Now() + kSeekPatience;
   if (const absl::Status checked = CheckOrder(); !checked.ok()) return Fail(checked);
   if (const absl::Status checked = CheckHere(); !checked.ok()) return Fail(checked);
   Describe(&SeekJob::OnDescribed);
 }
 
 absl::Status SeekJob::CheckOrder() const {
-  if (order_.group.empty()) return SeekInvalid("group", "which one? It is empty");
+  if (order_.group.empty()) return InvalidField("group", "which one? It is empty");
   for (const std::string& topic : order_.topics) {
-    if (topic.empty()) return SeekInvalid("topics", "a topic's name is not empty");
+    if (topic.empty()) return InvalidField("topics", "a topic's name is not empty");
   }
   if (order_.to.at != StartPosition::At::kPositions) return absl::OkStatus();
-  if (!order_.topics.empty())
-    return SeekInvalid("topics", "positions name their topics themselves");
-  if (order_.to.positions.empty()) return SeekInvalid("positions", "there are none");
+  if (!order_.topics.empty()) {
+    return InvalidField("topics", "positions name their topics themselves");
+  }
+  if (order_.to.positions.empty()) return InvalidField("positions", "there are none");
   std::set<Key> seen;
   for (const Position& one : order_.to.positions) {
     if (one.topic.empty() || one.partition < 0 || one.offset < 0) {
-      return SeekInvalid("positions", "each has a topic, a partition and an offset from 0");
+      return InvalidField("positions", "each has a topic, a partition and an offset from 0");
     }
     if (!seen.emplace(one.topic, one.partition).second) {
-      return SeekInvalid("positions",
-                         fmt::format("{}/{} is there twice", one.topic, one.partition));
+      return InvalidField("positions",
+                          fmt::format("{}/{} is there twice", one.topic, one.partition));
     }
   }
   return absl::OkStatus();
@@ -106,11 +103,42 @@ void SeekJob::Describe(void (SeekJob::*then)(GroupDescription)) {
       }));
 }
 
+// Members that are not this process.
+std::vector<GroupMember> SeekJob::OthersOf(const GroupDescription& found) const {
+  std::vector<GroupMember> members = found.members.value_or(std::vector<GroupMember>());
+  for (const auto& subscription : here_) {
+    std::erase_if(members, [id = subscription->MemberId()](const GroupMember& member) {
+      return !id.empty() && member.id == id;
+    });
+  }
+  return members;
+}
+
+// The broker may know a member before it knows itself.
+bool SeekJob::OneOfUsIsJoining() const {
+  return std::ranges::any_of(
+      here_, [](const auto& subscription) { return subscription->MemberId().empty(); });
+}
+
+absl::Status SeekJob::MembersLeft(const std::vector<GroupMember>& others) const {
+  std::string text = fmt::format("the group has members: {}; stop them first", NamesOf(others));
+  if (const Duration stay = world_.groups.members_stay(); stay > Duration::zero()) {
+    text += fmt::format(" (a static member stays one for {} s after its end)",
+                        std::chrono::ceil<std::chrono::seconds>(stay).count());
+  }
+  return Active(text);
+}
+
 void SeekJob::OnDescribed(GroupDescription found) {
-  const std::vector<GroupMember> members = found.members.value_or(std::vector<GroupMember>());
-  if (!order_.dry_run && members.size() > here_.size()) {
-    return Fail(
-        Active(fmt::format("the group has members: {}; stop them first", NamesOf(members))));
+  const std::vector<GroupMember> others = OthersOf(found);
+  if (!order_.dry_run && !others.empty()) {
+    if (!OneOfUsIsJoining() || world_.clock.Now() >= describe_until_) {
+      return Fail(MembersLeft(others));
+    }
+    world_.timers.At(world_.clock.Now() + kAgain, Behind(gate_, [self = shared_from_this()] {
+                       self->Describe(&SeekJob::OnDescribed);
+                     }));
+    return;
   }
   for (const Position& one : found.positions) {
     if (world_.router->TopicOf(one.topic)) stands_[{one.topic, one.partition}] = one.offset;
@@ -123,7 +151,7 @@ void SeekJob::OnDescribed(GroupDescription found) {
   if (topics.empty()) {
     for (const auto& [key, offset] : stands_) topics.insert(key.first);
   }
-  if (topics.empty()) return Fail(SeekInvalid("topics", "the group stands on none: name them"));
+  if (topics.empty()) return Fail(InvalidField("topics", "the group stands on none: name them"));
   topics_.assign(topics.begin(), topics.end());
   if (order_.to.at != StartPosition::At::kPositions) {
     return FindOffsets(order_.to.at,
@@ -213,7 +241,8 @@ void SeekJob::CloseHere() {
   };
   auto closed = std::make_shared<AllClosed>();
   closed->then = Behind(gate_, [self = shared_from_this()] {
-    self->write_until_ = self->world_.clock.Now() + kWritePatience;
+    self->write_until_ =
+        self->world_.clock.Now() + self->world_.groups.members_stay() + kSeekPatience;
     self->Describe(&SeekJob::OnClosed);
   });
   for (const auto& subscription : here_) {
@@ -253,8 +282,7 @@ void SeekJob::OnWritten(const absl::Status& written) {
   }
   const SteadyTime now = world_.clock.Now();
   if (ReasonOf(written) != Reason::kGroupActive || now >= write_until_) return Fail(written);
-  world_.timers.At(now + kWriteAgain,
-                   Behind(gate_, [self = shared_from_this()] { self->Write(); }));
+  world_.timers.At(now + kAgain, Behind(gate_, [self = shared_from_this()] { self->Write(); }));
 }
 
 // Of the partitions that are moved; what has no position is -1.

@@ -7,7 +7,8 @@
 #include <vector>
 
 #include "server/base/gate.h"
-#include "server/operate/operator.h"
+#include "server/operate/operate_world.h"
+#include "server/operate/operations.h"
 
 namespace sidebus {
 
@@ -18,6 +19,7 @@ namespace sidebus {
 //         -> dry run: done
 //         -> close this process's subscription, if it lingers or by force -> positions once more
 //         -> write, for a while again and again if that was closed -> let the group begin -> done
+//            (a static member stays one until its session is over, however it ends: so long, too)
 // clang-format on
 //
 // Nothing is disturbed before everything that can be checked is: a refused order changes nothing.
@@ -41,6 +43,9 @@ class SeekJob final : public std::enable_shared_from_this<SeekJob> {
   absl::Status CheckOrder() const;
   absl::Status CheckHere();
   void Describe(void (SeekJob::*then)(GroupDescription));
+  std::vector<GroupMember> OthersOf(const GroupDescription& found) const;
+  bool OneOfUsIsJoining() const;
+  absl::Status MembersLeft(const std::vector<GroupMember>& others) const;
   void OnDescribed(GroupDescription found);
   void OnTargets(const std::vector<Position>& found);
   void OnBounds(const std::vector<Position>& begins, const std::vector<Position>& ends);
@@ -65,6 +70,7 @@ class SeekJob final : public std::enable_shared_from_this<SeekJob> {
   std::vector<std::string> topics_;                  // with prefix
   Offsets stands_;
   Offsets targets_;
+  SteadyTime describe_until_{};
   SteadyTime write_until_{};
 };
 

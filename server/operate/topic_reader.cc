@@ -1,7 +1,9 @@
 #include "server/operate/topic_reader.h"
 
+#include <chrono>
 #include <utility>
 
+#include "fmt/format.h"
 #include "server/base/error.h"
 
 namespace sidebus {
@@ -16,22 +18,31 @@ TopicReader::TopicReader(Options options, const Clock& clock, Timers& timers)
     : options_(std::move(options)), clock_(clock), timers_(timers), left_(options_.ends) {}
 
 absl::Status TopicReader::Start(Broker& broker, OnBatch on_batch, OnEnd on_end) {
+  bool ended = false;
   {
     MutexLock lock(mu_);
+    if (stopped_) return absl::CancelledError();
+    ended = end_.has_value();
+    if (!ended) {
+      // Under the lock, so that the first call of the handler finds the consumer in its place.
+      auto consumer = broker.MakeConsumer(
+          ConsumerOptions{.group = options_.group,
+                          .topics = {options_.topic},
+                          .start = {.at = StartPosition::At::kEarliest, .positions = {}},
+                          .member = "",
+                          .buffer_bytes = options_.buffer_bytes,
+                          .reads_to_end = true},
+          *this);
+      if (!consumer.ok()) {
+        stopped_ = true;
+        return consumer.status();
+      }
+      consumer_ = *std::move(consumer);
+    }
     on_batch_ = std::move(on_batch);
     on_end_ = std::move(on_end);
-    // Under the lock, so that the first call of the handler finds the consumer in its place.
-    auto consumer = broker.MakeConsumer(
-        ConsumerOptions{.group = options_.group,
-                        .topics = {options_.topic},
-                        .start = {.at = StartPosition::At::kEarliest, .positions = {}},
-                        .member = "",
-                        .buffer_bytes = options_.buffer_bytes},
-        *this);
-    if (!consumer.ok()) return consumer.status();
-    consumer_ = *std::move(consumer);
   }
-  CheckLater();
+  ended ? CloseLater() : CheckLater();
   return absl::OkStatus();
 }
 
@@ -39,7 +50,13 @@ void TopicReader::Next(std::uint32_t most_events) {
   MutexLock lock(mu_);
   if (stopped_ || end_.has_value()) return;
   wanted_ = most_events;
+  moved_ = clock_.Now();
   for (const auto& [assignment, partition] : assigned_) consumer_->RoomReturned(assignment);
+}
+
+void TopicReader::Leave(std::int32_t partition) {
+  MutexLock lock(mu_);
+  left_.erase(partition);
 }
 
 void TopicReader::Ack(const DeliveryTag& tag) {
@@ -54,14 +71,17 @@ void TopicReader::Commit(absl::AnyInvocable<void(absl::Status)> done) {
 
 void TopicReader::Finish(const absl::Status& why) {
   MutexLock lock(mu_);
-  if (stopped_ || end_.has_value() || consumer_ == nullptr) return;  // null: it could not start
+  if (stopped_ || end_.has_value()) return;
   end_ = why;
   wanted_ = 0;
+  if (consumer_ == nullptr) return;  // Start() sees it
   // Holds this: the consumer calls its handler until it is done.
-  consumer_->Close([self = shared_from_this()](const absl::Status&) {
-    // Not here: this is the consumer's thread, which cannot destroy it.
-    self->timers_.At(self->clock_.Now(), [self] { self->Closed(); });
-  });
+  consumer_->Close([self = shared_from_this()](const absl::Status&) { self->CloseLater(); });
+}
+
+// The consumer's thread cannot destroy it.
+void TopicReader::CloseLater() {
+  timers_.At(clock_.Now(), [self = shared_from_this()] { self->Closed(); });
 }
 
 void TopicReader::Closed() {
@@ -141,29 +161,50 @@ void TopicReader::CheckLater() {
 }
 
 void TopicReader::Check() {
-  bool read = false;
-  bool crowded = false;
+  std::optional<absl::Status> end;
   {
     MutexLock lock(mu_);
     if (stopped_ || end_.has_value()) return;
     // Nothing is wanted while a batch is being worked on, whatever was read.
-    if (wanted_ > 0) {
-      for (const AssignmentState& state : consumer_->assignments()) {
-        const auto end = left_.find(state.partition);
-        if (end != left_.end() && state.next >= end->second) left_.erase(end);
-      }
-      // What was counted as read may not have been handed over yet: twice in a row it was.
-      read = left_.empty() && std::exchange(quiet_, left_.empty());
-      crowded = !left_.empty() && consumer_->stats().crowded >= left_.size();
+    if (wanted_ > 0) end = Look();
+  }
+  end.has_value() ? Finish(*end) : CheckLater();
+}
+
+std::optional<absl::Status> TopicReader::Look() {
+  std::size_t crowded = 0;
+  std::int64_t reached = 0;
+  for (const AssignmentState& state : consumer_->assignments()) {
+    const auto end = left_.find(state.partition);
+    if (end == left_.end()) continue;
+    reached += state.next;
+    if (state.next >= end->second) {
+      left_.erase(end);
+    } else if (state.crowded) {
+      ++crowded;
     }
   }
-  if (read) return Finish(absl::OkStatus());
-  if (crowded) {
-    return Finish(MakeError(Reason::kGroupActive,
-                            "so many records were passed over between others that the group's "
-                            "position cannot name more: let those be read first"));
+  if (left_.empty()) {
+    // What was counted as read may not have been handed over yet: twice in a row it was.
+    if (std::exchange(quiet_, true)) return absl::OkStatus();
+    return std::nullopt;
   }
-  CheckLater();
+  if (crowded == left_.size()) {
+    return MakeError(Reason::kGroupConflict,
+                     "so many records were passed over between others that the group's position "
+                     "cannot name more: let those be read first");
+  }
+  const SteadyTime now = clock_.Now();
+  if (std::exchange(reached_, reached) != reached) moved_ = now;
+  if (options_.patience == Duration::zero() || now < moved_ + options_.patience) {
+    return std::nullopt;
+  }
+  return MakeError(
+      Reason::kBrokerDown,
+      fmt::format(
+          "nothing more was read for {} s: no broker answers, or another member of the group "
+          "has the partitions: try again",
+          std::chrono::duration_cast<std::chrono::seconds>(options_.patience).count()));
 }
 
 }  // namespace sidebus

@@ -32,14 +32,17 @@ class TopicReader final : public ConsumerHandler, public std::enable_shared_from
         ends;  // where to stop, of the partitions that are not empty
     std::uint64_t batch_bytes = 1 << 20;
     std::uint64_t buffer_bytes = 1 << 20;  // what may be fetched ahead
+    Duration patience{};                   // for the next step towards the ends; zero: for ever
   };
   // Records of one partition. None of them is at or above its end.
   using OnBatch = absl::AnyInvocable<void(std::int32_t partition, std::vector<ConsumedRecord>)>;
-  // Once, as the last call: OK when all was read up to the ends.
+  // Once, as the last call: OK when all was read up to the ends. GROUP_CONFLICT: the group's
+  // positions cannot name more of what was passed over. BROKER_DOWN: the patience is over.
   using OnEnd = absl::AnyInvocable<void(absl::Status)>;
 
   TopicReader(Options options, const Clock& clock, Timers& timers);
 
+  // An error: nothing will be called.
   absl::Status Start(Broker& broker, OnBatch on_batch, OnEnd on_end);
 
   // Asks for one batch of at most so many records.
@@ -48,7 +51,10 @@ class TopicReader final : public ConsumerHandler, public std::enable_shared_from
   void Ack(const DeliveryTag& tag);
   void Commit(absl::AnyInvocable<void(absl::Status)> done);
 
-  // Leaves the group; then `on_end` with `why`. Only the first end counts.
+  // Nothing more of this partition is wanted.
+  void Leave(std::int32_t partition);
+
+  // Leaves the group; then `on_end` with `why`. Only the first end counts, also one before Start().
   void Finish(const absl::Status& why);
 
   // At once, as a crash would: nothing is called any more. Not from a callback.
@@ -65,6 +71,8 @@ class TopicReader final : public ConsumerHandler, public std::enable_shared_from
  private:
   void CheckLater();
   void Check();
+  std::optional<absl::Status> Look() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void CloseLater();
   void Closed();
 
   const Options options_;
@@ -80,6 +88,8 @@ class TopicReader final : public ConsumerHandler, public std::enable_shared_from
   bool quiet_ ABSL_GUARDED_BY(mu_) =
       false;  // all was read at the last look, and no batch came since
   std::uint32_t wanted_ ABSL_GUARDED_BY(mu_) = 0;
+  std::int64_t reached_ ABSL_GUARDED_BY(mu_) = -1;  // the sum of where partitions are read on
+  SteadyTime moved_ ABSL_GUARDED_BY(mu_){};         // when that changed, or more was wanted
   std::optional<absl::Status> end_ ABSL_GUARDED_BY(mu_);
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
 };

@@ -23,7 +23,7 @@ struct RouteOutcome {
   std::int64_t offset = -1;
 };
 
-// Joins the fates of an event's routes, none of them open, into `result`: error and positions.
+// Joins the fates of an event's routes, none of them open, into its PublishResult: error and positions.
 //
 // The error is that of the worst route: an unknown fate, then one that a retry does not mend, then
 // any other; of equals the first in fan-out order. Its message gains the route's topic, its

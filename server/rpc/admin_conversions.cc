@@ -1,7 +1,5 @@
 #include "server/rpc/admin_conversions.h"
 
-#include <fmt/format.h>
-
 #include <string>
 #include <utility>
 
@@ -37,11 +35,6 @@ Position PositionFromProto(const v1::Position& proto) {
 
 }  // namespace
 
-absl::Status FieldError(std::string_view field, std::string_view what) {
-  return MakeError(Reason::kStartInvalid, fmt::format("{}: {}", field, what),
-                   {{std::string(error_key::kField), std::string(field)}});
-}
-
 absl::StatusOr<SeekOrder> SeekFromProto(v1::SeekRequest&& proto) {
   SeekOrder order;
   order.group = std::move(*proto.mutable_group());
@@ -52,15 +45,15 @@ absl::StatusOr<SeekOrder> SeekFromProto(v1::SeekRequest&& proto) {
   switch (proto.target_case()) {
     case v1::SeekRequest::kEarliest:
       order.to.at = StartPosition::At::kEarliest;
-      if (!proto.earliest()) return FieldError("earliest", "false says nothing");
+      if (!proto.earliest()) return InvalidField("earliest", "false says nothing");
       break;
     case v1::SeekRequest::kLatest:
       order.to.at = StartPosition::At::kLatest;
-      if (!proto.latest()) return FieldError("latest", "false says nothing");
+      if (!proto.latest()) return InvalidField("latest", "false says nothing");
       break;
     case v1::SeekRequest::kTime: {
       const auto time = TimeFromProto(proto.time());
-      if (!time.has_value()) return FieldError("time", "out of range");
+      if (!time.has_value()) return InvalidField("time", "out of range");
       order.to.at = StartPosition::At::kTime;
       order.to.time = *time;
       break;
@@ -72,15 +65,15 @@ absl::StatusOr<SeekOrder> SeekFromProto(v1::SeekRequest&& proto) {
       }
       break;
     case v1::SeekRequest::TARGET_NOT_SET:
-      return FieldError("target", "say one of earliest, latest, time and positions");
+      return InvalidField("target", "say one of earliest, latest, time and positions");
   }
   return order;
 }
 
 absl::StatusOr<SettleHeadOrder> SettleHeadFromProto(v1::SettleHeadRequest&& proto) {
   SettleHeadOrder order;
-  if (proto.group().empty()) return FieldError("group", "which one? It is empty");
-  if (proto.position().topic().empty()) return FieldError("position", "it names no topic");
+  if (proto.group().empty()) return InvalidField("group", "which one? It is empty");
+  if (proto.position().topic().empty()) return InvalidField("position", "it names no topic");
   order.group = std::move(*proto.mutable_group());
   order.head = PositionFromProto(proto.position());
   order.reason = std::move(*proto.mutable_reason());
@@ -92,7 +85,7 @@ absl::StatusOr<SettleHeadOrder> SettleHeadFromProto(v1::SettleHeadRequest&& prot
       order.action = Nack::Action::kReject;
       return order;
     default:
-      return FieldError("action", "say reject or skip");
+      return InvalidField("action", "say reject or skip");
   }
 }
 

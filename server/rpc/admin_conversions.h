@@ -1,15 +1,10 @@
 #pragma once
 
-#include <string_view>
-
 #include "absl/status/statusor.h"
 #include "server/operate/operations.h"
 #include "sidebus/v1/admin.pb.h"
 
 namespace sidebus {
-
-// START_INVALID, with the field in the metadata.
-absl::Status FieldError(std::string_view field, std::string_view what);
 
 // START_INVALID for what proto cannot rule out: no target or a false one, times out of range, another
 // action than reject and skip.

@@ -1,8 +1,7 @@
 #include "server/rpc/admin_service.h"
 
-#include <fmt/format.h>
-
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "server/base/error.h"
@@ -15,23 +14,23 @@ namespace sidebus {
 
 namespace v1 = ::sidebus::v1;
 
-template <typename Request, typename Response>
+template <typename Result, typename Request, typename Response>
 void AdminService::AddUnary(MethodTable& methods, UnaryReader& reader, const char* method,
-                            void (AdminService::*serve)(Request, Respond<Response>)) {
+                            Result (AdminService::*serve)(Request, Respond<Response>)) {
   methods.AddRead(service_name::kEventBusAdmin, method, RpcType::kUnary, reader,
                   [this, serve](CallRef call, grpc::ByteBuffer message) {
-                    Request request;
-                    if (!ParseMessage(message, request)) {
-                      return ServerCall::Finish(
-                          std::move(call),
-                          MakeError(Reason::kStartInvalid,
-                                    fmt::format("the message is no {}", request.GetTypeName())));
-                    }
+                    auto request = ParseRequest<Request>(message);
+                    if (!request.ok()) return ServerCall::Finish(std::move(call), request.status());
                     const auto answer = LateAnswer::Make(std::move(call));
-                    (this->*serve)(std::move(request), [answer](absl::StatusOr<Response> response) {
+                    auto respond = [answer](absl::StatusOr<Response> response) {
                       response.ok() ? answer->FinishWith(*response)
                                     : answer->Finish(response.status());
-                    });
+                    };
+                    if constexpr (std::is_void_v<Result>) {
+                      (this->*serve)(*std::move(request), std::move(respond));
+                    } else {
+                      answer->WhenGone((this->*serve)(*std::move(request), std::move(respond)));
+                    }
                   });
 }
 
@@ -59,7 +58,7 @@ void AdminService::ListGroups(v1::ListGroupsRequest, Respond<v1::ListGroupsRespo
 
 void AdminService::ExplainGroup(v1::ExplainGroupRequest request,
                                 Respond<v1::ExplainGroupResponse> respond) {
-  if (request.group().empty()) return respond(FieldError("group", "which one? It is empty"));
+  if (request.group().empty()) return respond(InvalidField("group", "which one? It is empty"));
   operations_.ExplainGroup(request.group(),
                            [respond = std::move(respond)](
                                const absl::StatusOr<std::vector<PartitionState>>& states) mutable {
@@ -91,9 +90,9 @@ void AdminService::Seek(v1::SeekRequest request, Respond<v1::SeekResponse> respo
   });
 }
 
-void AdminService::ListDeadLetters(v1::ListDeadLettersRequest request,
-                                   Respond<v1::ListDeadLettersResponse> respond) {
-  operations_.ListDeadLetters(
+absl::AnyInvocable<void()> AdminService::ListDeadLetters(
+    v1::ListDeadLettersRequest request, Respond<v1::ListDeadLettersResponse> respond) {
+  return operations_.ListDeadLetters(
       ListLettersFromProto(std::move(request)),
       [respond =
            std::move(respond)](const absl::StatusOr<std::vector<ListedLetter>>& letters) mutable {
@@ -109,7 +108,7 @@ void AdminService::Drain(v1::DrainRequest request, Respond<v1::DrainResponse> re
   if (request.has_grace()) {
     grace = DurationFromProto(request.grace());
     if (!grace.has_value() || *grace < Duration::zero()) {
-      return respond(FieldError("grace", "not a valid duration, or negative"));
+      return respond(InvalidField("grace", "not a valid duration, or negative"));
     }
   }
   operations_.Drain(grace, std::move(*request.mutable_reason()),

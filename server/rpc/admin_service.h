@@ -25,9 +25,10 @@ class AdminService {
   template <typename Response>
   using Respond = absl::AnyInvocable<void(absl::StatusOr<Response>)>;
 
-  template <typename Request, typename Response>
+  // `serve` returns nothing, or what ends it when the client goes away.
+  template <typename Result, typename Request, typename Response>
   void AddUnary(MethodTable& methods, UnaryReader& reader, const char* method,
-                void (AdminService::*serve)(Request, Respond<Response>));
+                Result (AdminService::*serve)(Request, Respond<Response>));
 
   void ListGroups(sidebus::v1::ListGroupsRequest request,
                   Respond<sidebus::v1::ListGroupsResponse> respond);
@@ -35,8 +36,8 @@ class AdminService {
                     Respond<sidebus::v1::ExplainGroupResponse> respond);
   void SettleHead(sidebus::v1::SettleHeadRequest request,
                   Respond<sidebus::v1::SettleHeadResponse> respond);
-  void ListDeadLetters(sidebus::v1::ListDeadLettersRequest request,
-                       Respond<sidebus::v1::ListDeadLettersResponse> respond);
+  absl::AnyInvocable<void()> ListDeadLetters(sidebus::v1::ListDeadLettersRequest request,
+                                             Respond<sidebus::v1::ListDeadLettersResponse> respond);
   void Seek(sidebus::v1::SeekRequest request, Respond<sidebus::v1::SeekResponse> respond);
   void Drain(sidebus::v1::DrainRequest request, Respond<sidebus::v1::DrainResponse> respond);
   void Resume(sidebus::v1::ResumeRequest request, Respond<sidebus::v1::ResumeResponse> respond);

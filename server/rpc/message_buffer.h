@@ -5,6 +5,10 @@
 #include <grpcpp/support/proto_buffer_reader.h>
 
 #include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "server/base/error.h"
 
 namespace sidebus {
 
@@ -18,6 +22,15 @@ inline bool ParseMessage(grpc::ByteBuffer& buffer, google::protobuf::MessageLite
   }
   buffer.Clear();
   return ok;
+}
+
+// The request of a call that takes one message, or START_INVALID.
+template <typename Request>
+absl::StatusOr<Request> ParseRequest(grpc::ByteBuffer& buffer) {
+  Request request;
+  if (ParseMessage(buffer, request)) return request;
+  return MakeError(Reason::kStartInvalid,
+                   "the message is no " + std::string(request.GetTypeName()));
 }
 
 // One slice with the message's bytes.

@@ -13,7 +13,8 @@
 namespace sidebus {
 namespace {
 
-// The latest word of a redrive; a client that reads slowly misses those before it.
+// The latest totals of a redrive, and its error after them; a client that reads slowly misses those
+// before.
 //
 // Ownership: shared by the call and the redrive. Thread safety: all methods may be called from any
 // thread.
@@ -24,14 +25,14 @@ class LatestProgress {
   void Set(absl::StatusOr<RedriveProgress> progress) {
     {
       MutexLock lock(mu_);
-      latest_ = std::move(progress);
+      (progress.ok() ? latest_ : error_) = std::move(progress);
     }
     wake->Notify();
   }
 
   std::optional<absl::StatusOr<RedriveProgress>> Take() {
     MutexLock lock(mu_);
-    return std::exchange(latest_, std::nullopt);
+    return std::exchange(latest_.has_value() ? latest_ : error_, std::nullopt);
   }
 
   const std::shared_ptr<Signal> wake;
@@ -39,21 +40,21 @@ class LatestProgress {
  private:
   Mutex mu_;
   std::optional<absl::StatusOr<RedriveProgress>> latest_ ABSL_GUARDED_BY(mu_);
+  std::optional<absl::StatusOr<RedriveProgress>> error_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace
 
 CallTask RedriveService::Serve(CallRef call, grpc::ByteBuffer message) {
-  sidebus::v1::RedriveRequest request;
-  if (!ParseMessage(message, request)) {
-    ServerCall::Finish(std::move(call), MakeError(Reason::kStartInvalid,
-                                                  "the message is no sidebus.v1.RedriveRequest"));
+  auto request = ParseRequest<sidebus::v1::RedriveRequest>(message);
+  if (!request.ok()) {
+    ServerCall::Finish(std::move(call), request.status());
     co_return;
   }
   const auto latest = std::make_shared<LatestProgress>(call->loop());
   call->OnCancel([wake = latest->wake] { wake->Notify(); });
   auto stop = operations_.Redrive(
-      RedriveFromProto(std::move(request)),
+      RedriveFromProto(*std::move(request)),
       [latest](absl::StatusOr<RedriveProgress> progress) { latest->Set(std::move(progress)); });
 
   absl::Status end = absl::CancelledError();

@@ -101,6 +101,7 @@ class Subscription final : public ConsumerHandler,
   // last heard. SettleHead() is DeliveryBook's.
   GroupState Summarize();
   std::vector<PartitionState> Explain();
+  std::string MemberId();  // Consumer::member_id()
   absl::Status SettleHead(const Position& head, Nack::Action action, std::string_view reason);
 
   // Destroys the consumer as it is and forgets all records. Nothing calls out any more, and of the

@@ -39,6 +39,11 @@ std::vector<PartitionState> Subscription::Explain() {
   return states;
 }
 
+std::string Subscription::MemberId() {
+  MutexLock lock(mu_);
+  return consumer_ == nullptr ? "" : consumer_->member_id();
+}
+
 absl::Status Subscription::SettleHead(const Position& head, Nack::Action action,
                                       std::string_view reason) {
   Effects effects;

@@ -109,6 +109,7 @@ TEST_P(BrokerContract, MembersAreDescribedWithTheirNamesAndPartitions) {
   if (fixture_->describes_members()) {
     ASSERT_THAT(*found->members, SizeIs(1));
     EXPECT_THAT(found->members->front().name, testing::HasSubstr("pod-1"));
+    EXPECT_EQ(found->members->front().id, (*made)->member_id());
     EXPECT_THAT(found->members->front().partitions,
                 UnorderedElementsAre(std::pair(topic, 0), std::pair(topic, 1)));
   } else {

@@ -243,6 +243,25 @@ def test_seek_by_force_ends_the_streams_and_they_read_from_there(one, bus, group
     assert [each.event.id for each in again.take(2)] == ["A1", "B1"]
 
 
+def test_seek_by_force_waits_for_the_session_of_a_static_member(gateway, connect, group):
+    one = gateway(
+        ROUTES,
+        partitions=1,
+        admin_api=True,
+        subscribe={"static_member": "pod-1"},
+        kafka={"properties": {"session.timeout.ms": "6000"}},
+    )
+    bus = connect(one)
+    publish(bus, "A1")
+    stream = bus.subscribe(group, TYPE)
+    stream.ack(*stream.take(1))
+
+    done = one.operate("seek", group, "--to", "earliest", "--force")
+
+    assert done.returncode == 0, done.stderr
+    assert [each.event.id for each in bus.subscribe(group, TYPE).take(1)] == ["A1"]
+
+
 # --- drain and resume -----------------------------------------------------------------------------
 
 

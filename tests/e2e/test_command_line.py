@@ -206,6 +206,21 @@ def test_subscribe_prints_data_alone(one):
     assert done.stdout == ORDER + "\n"
 
 
+def test_large_events_are_published_in_requests_that_the_gateway_takes(gateway, broker):
+    limits = {
+        "max_event_bytes": "100KiB",
+        "max_request_bytes": "256KiB",
+        "max_events_per_request": 7,
+    }
+    one = gateway(ROUTES, broker, limits=limits)
+    lines = "\n".join(json.dumps("x" * 50_000) for _ in range(20))
+
+    done = published(one, "note.taken", "--ndjson", stdin=lines)
+    small = published(one, "note.taken", "x", "--count", "20")
+
+    assert (done.count("@"), small.count("@")) == (20, 20)
+
+
 DATA = ["--format", "data"]
 
 
@@ -299,6 +314,7 @@ def test_subscribe_from_a_time_needs_a_real_kafka(one, broker, group):
     [
         (["order.deleted"], "EVENT_TYPE_UNKNOWN"),
         (["order.created", "--topic", "notes"], "TOPIC_NOT_ROUTED"),
+        (["--topic", "notes", "order.created"], "TOPIC_NOT_ROUTED"),
         ([], "START_INVALID"),
         (["--topic", "nowhere"], "TOPIC_MISSING"),
     ],

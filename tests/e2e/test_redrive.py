@@ -1,6 +1,7 @@
 """The way back from a dead-letter topic: shown, counted, published again."""
 
 import json
+import signal
 import time
 
 import pytest
@@ -146,3 +147,59 @@ def test_a_redrive_that_is_broken_off_goes_on_where_it_was(one, bus, group, lett
     came = [each.event.id for each in stream.take(30)]
     assert len(set(came)) == 30
     assert "delivery" not in stream.waiting()
+
+
+# --- against a real Kafka -------------------------------------------------------------------------
+
+
+def redrive(one, topic, *flags):
+    done = one.operate("redrive", topic, "--output", "json", *flags)
+    assert done.returncode == 0, done.stderr
+    totals = json.loads(done.stdout)
+    return [int(totals.get(name, 0)) for name in ("scanned", "redriven", "skipped")]
+
+
+@pytest.mark.parametrize("commit", [True, False], ids=["committed", "aborted"])
+def test_a_log_that_ends_in_a_transaction_is_read_to_its_end(
+    gateway, connect, group, cluster, prefix, commit
+):
+    one = gateway(ROUTES, partitions=1, admin_api=True)
+    reject_all(connect(one), group, order("a"))
+    topic = f"orders.{group}.dead"
+    cluster.write_in_transaction(f"{prefix}-{topic}", b"no letter", commit=commit)
+
+    assert redrive(one, topic) == ([2, 1, 1] if commit else [1, 1, 0])
+    assert redrive(one, topic) == ([1, 0, 1] if commit else [0, 0, 0])
+    assert one.operate("dead-letters", topic).returncode == 0
+
+
+def test_a_gateway_that_stops_in_a_redrive_repeats_nothing(
+    gateway, connect, group, cluster, prefix
+):
+    one = gateway(ROUTES, partitions=1, admin_api=True)
+    events = [order(f"a{n}") for n in range(40)]
+    reject_all(connect(one), group, *events)
+    topic = f"orders.{group}.dead"
+    asking = one.begin("redrive", topic, "--rate", "10", "--output", "json")
+    eventually(lambda: cluster.ends(f"{prefix}-orders") == {0: 50}, "the first batch")
+
+    one.signal(signal.SIGTERM)
+
+    assert one.wait() == 0
+    totals, errors = asking.communicate(timeout=20)
+    assert asking.returncode == 1
+    assert "DRAINING" in errors
+    redriven = int(json.loads(totals)["redriven"])
+    assert cluster.ends(f"{prefix}-orders") == {0: 40 + redriven}
+    other = gateway(ROUTES, partitions=1, admin_api=True)
+    assert redrive(other, topic)[1] == 40 - redriven
+    assert cluster.ends(f"{prefix}-orders") == {0: 80}
+
+
+def test_with_a_static_member_one_redrive_follows_the_other(gateway, connect, group):
+    one = gateway(ROUTES, partitions=1, admin_api=True, subscribe={"static_member": "pod-1"})
+    reject_all(connect(one), group, order("a"))
+    topic = f"orders.{group}.dead"
+
+    assert redrive(one, topic) == [1, 1, 0]
+    assert redrive(one, topic) == [0, 0, 0]

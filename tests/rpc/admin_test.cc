@@ -6,11 +6,8 @@
 #include <thread>
 
 #include "grpc/health/v1/health.grpc.pb.h"
-#include "server/base/error.h"
-#include "server/rpc/admin_rpc_server.h"
-#include "sidebus/v1/admin.grpc.pb.h"
+#include "tests/rpc/admin_fixture.h"
 #include "tests/rpc/raw_client.h"
-#include "tests/rpc/rpc_fixture.h"
 
 namespace sidebus {
 namespace {
@@ -20,117 +17,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
-
-// Answers at once with what the test put in; what it is asked is kept.
-class FakeOperations final : public Operations {
- public:
-  std::vector<GroupState> ListGroups() override { return groups; }
-  void ExplainGroup(const std::string& group, Done<std::vector<PartitionState>> done) override {
-    if (group == "nobody") return done(MakeError(Reason::kGroupUnknown, "check its name"));
-    done(partitions);
-  }
-  absl::Status SettleHead(const SettleHeadOrder& order) override {
-    heads.push_back(order);
-    return absl::OkStatus();
-  }
-  void Seek(SeekOrder order, Done<SeekResult> done) override {
-    seeks.push_back(std::move(order));
-    done(SeekResult{{{"orders", 0, -1}}, {{"orders", 0, 7}}});
-  }
-  absl::AnyInvocable<void()> Redrive(RedriveOrder order, OnRedriveProgress on_progress) override {
-    MutexLock lock(mu_);
-    redrives.push_back(std::move(order));
-    on_progress_ = std::move(on_progress);
-    return [this] { ++stopped_redrives; };
-  }
-  void ListDeadLetters(ListLettersOrder order, Done<std::vector<ListedLetter>> done) override {
-    lists.push_back(std::move(order));
-    done(letters);
-  }
-  void Drain(std::optional<Duration> grace, std::string reason,
-             absl::AnyInvocable<void(std::size_t)> done) override {
-    drain_grace = grace;
-    drain_reason = std::move(reason);
-    MutexLock lock(mu_);
-    drained_ = std::move(done);
-  }
-  absl::Status Resume() override { return resume; }
-
-  bool drain_is_asked() {
-    MutexLock lock(mu_);
-    return drained_ != nullptr;
-  }
-  void EndDrain(std::size_t unsettled) {
-    absl::AnyInvocable<void(std::size_t)> done;
-    {
-      MutexLock lock(mu_);
-      done = std::move(drained_);
-    }
-    done(unsettled);
-  }
-
-  // Waits for the order.
-  void TellProgress(absl::StatusOr<RedriveProgress> progress) {
-    OnRedriveProgress on_progress;
-    while (on_progress == nullptr) {
-      MutexLock lock(mu_);
-      on_progress = std::move(on_progress_);
-    }
-    on_progress(std::move(progress));
-    MutexLock lock(mu_);
-    on_progress_ = std::move(on_progress);
-  }
-
-  std::vector<RedriveOrder> redrives;
-  std::atomic<int> stopped_redrives{0};
-  std::vector<ListLettersOrder> lists;
-  std::vector<ListedLetter> letters;
-  std::vector<GroupState> groups;
-  std::vector<PartitionState> partitions;
-  std::vector<SettleHeadOrder> heads;
-  std::vector<SeekOrder> seeks;
-  std::optional<Duration> drain_grace;
-  std::string drain_reason;
-  absl::Status resume;
-
- private:
-  Mutex mu_;
-  absl::AnyInvocable<void(std::size_t)> drained_ ABSL_GUARDED_BY(mu_);
-  OnRedriveProgress on_progress_ ABSL_GUARDED_BY(mu_);
-};
-
-class AdminTest : public RpcFixture {
- protected:
-  AdminTest() { StartAdmin(false); }
-  ~AdminTest() override { admin_server_.reset(); }
-
-  void StartAdmin(bool reflection) {
-    admin_server_.reset();
-    AdminRpcServerOptions options;
-    options.listener = UnixListener("admin_api", Socket() + "a");
-    options.reflection = reflection;
-    admin_server_ = std::make_unique<AdminRpcServer>(options, operations_, metrics_);
-    const auto address = admin_server_->Start();
-    ASSERT_TRUE(address.ok()) << address.status();
-    admin_server_->SetServing(true);
-    admin_channel_ = Connect(*address);
-    admin_ = v1::EventBusAdmin::NewStub(admin_channel_);
-  }
-
-  template <typename Request, typename Response>
-  grpc::Status Call(grpc::Status (v1::EventBusAdmin::Stub::*method)(grpc::ClientContext*,
-                                                                    const Request&, Response*),
-                    const Request& request, Response* response) {
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + seconds(20));
-    return (admin_.get()->*method)(&context, request, response);
-  }
-
-  FakeOperations operations_;
-  std::unique_ptr<AdminRpcServer> admin_server_;
-  std::shared_ptr<grpc::Channel> admin_channel_;
-  std::unique_ptr<v1::EventBusAdmin::Stub> admin_;
-};
 
 TEST_F(AdminTest, GroupsAreListed) {
   operations_.groups = {{.group = "g",
@@ -264,98 +150,6 @@ TEST_F(AdminTest, ASeekSaysWhereToInOneWay) {
   EXPECT_TRUE(operations_.seeks[1].dry_run);
   EXPECT_EQ(response.from(0).offset(), -1);
   EXPECT_EQ(response.to(0).offset(), 7);
-}
-
-TEST_F(AdminTest, ARedriveTellsItsProgressUntilItIsDone) {
-  v1::RedriveRequest request;
-  request.set_dead_letter_topic("orders.g.dead");
-  request.add_event_types("order");
-  request.set_max_per_second(10);
-  request.set_limit(7);
-  request.set_dry_run(true);
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + seconds(20));
-  const auto reader = admin_->Redrive(&context, request);
-  v1::RedriveResponse progress;
-
-  operations_.TellProgress(RedriveProgress{.scanned = 3, .redriven = 2, .skipped = 1});
-  ASSERT_TRUE(reader->Read(&progress));
-  EXPECT_EQ(progress.redriven(), 2u);
-  EXPECT_FALSE(progress.done());
-  operations_.TellProgress(
-      RedriveProgress{.scanned = 9, .redriven = 7, .skipped = 2, .done = true});
-  ASSERT_TRUE(reader->Read(&progress));
-
-  EXPECT_EQ(progress.scanned(), 9u);
-  EXPECT_EQ(progress.skipped(), 2u);
-  EXPECT_TRUE(progress.done());
-  EXPECT_FALSE(reader->Read(&progress));
-  EXPECT_TRUE(reader->Finish().ok());
-  ASSERT_THAT(operations_.redrives, SizeIs(1));
-  EXPECT_EQ(operations_.redrives[0].dead_letter_topic, "orders.g.dead");
-  EXPECT_THAT(operations_.redrives[0].event_types, ElementsAre("order"));
-  EXPECT_EQ(operations_.redrives[0].max_per_second, 10u);
-  EXPECT_EQ(operations_.redrives[0].limit, 7u);
-  EXPECT_TRUE(operations_.redrives[0].dry_run);
-}
-
-TEST_F(AdminTest, ARedriveThatFailsEndsWithItsError) {
-  grpc::ClientContext context;
-  const auto reader = admin_->Redrive(&context, v1::RedriveRequest());
-
-  operations_.TellProgress(MakeError(Reason::kTopicMissing, "there is none"));
-
-  v1::RedriveResponse progress;
-  EXPECT_FALSE(reader->Read(&progress));
-  EXPECT_EQ(ErrorOf(reader->Finish()).reason, "TOPIC_MISSING");
-}
-
-TEST_F(AdminTest, ARedriveEndsWithItsClient) {
-  grpc::ClientContext context;
-  const auto reader = admin_->Redrive(&context, v1::RedriveRequest());
-  operations_.TellProgress(RedriveProgress{.scanned = 1});
-
-  context.TryCancel();
-
-  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
-  while (operations_.stopped_redrives == 0) std::this_thread::yield();
-}
-
-TEST_F(AdminTest, DeadLettersAreListedWithWhatIsSaidOfThem) {
-  ListedLetter letter;
-  letter.event.id = "1";
-  letter.event.type = "order";
-  letter.event.key = "k";
-  letter.event.data = "d";
-  letter.event.headers = {{"x", "1"}, {"y", std::nullopt}};
-  letter.position = {"orders.g.dead", 1, 5};
-  letter.note.reason = "REJECTED";
-  letter.note.detail = "why";
-  letter.note.group = "g";
-  letter.note.attempts = 3;
-  letter.note.origin = {"orders", 0, 42};
-  letter.note.time = SystemTime(seconds(1'000'000'000));
-  operations_.letters = {letter};
-  v1::ListDeadLettersRequest request;
-  request.set_dead_letter_topic("orders.g.dead");
-  request.set_limit(5);
-  v1::ListDeadLettersResponse response;
-
-  ASSERT_TRUE(Call(&v1::EventBusAdmin::Stub::ListDeadLetters, request, &response).ok());
-
-  EXPECT_EQ(operations_.lists.at(0).limit, 5u);
-  ASSERT_EQ(response.items_size(), 1);
-  const v1::DeadLetter& found = response.items(0);
-  EXPECT_EQ(found.event().type(), "order");
-  EXPECT_EQ(found.event().key(), "k");
-  EXPECT_EQ(found.event().headers(0).value(), "1");
-  EXPECT_FALSE(found.event().headers(1).has_value());
-  EXPECT_EQ(found.position().offset(), 5);
-  EXPECT_EQ(found.origin().offset(), 42);
-  EXPECT_EQ(found.reason(), "REJECTED");
-  EXPECT_EQ(found.detail(), "why");
-  EXPECT_EQ(found.attempts(), 3u);
-  EXPECT_EQ(found.time().seconds(), 1'000'000'000);
 }
 
 TEST_F(AdminTest, ADrainAnswersWhenItIsDone) {

@@ -10,6 +10,7 @@ from confluent_kafka import (
     ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
+    Producer,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -129,6 +130,17 @@ class Cluster:
         """The names of a group's static members."""
         (described,) = self._admin.describe_consumer_groups([group]).values()
         return {each.group_instance_id for each in described.result(20).members} - {None, ""}
+
+    def write_in_transaction(self, topic, *values, commit=True):
+        """Records whose log ends in a transaction's marker."""
+        settings = {"bootstrap.servers": self.bootstrap, "transactional.id": topic, "log_level": 0}
+        producer = Producer(settings)
+        producer.init_transactions(30)
+        producer.begin_transaction()
+        for value in values:
+            producer.produce(topic, value, partition=0)
+        producer.flush(30)
+        producer.commit_transaction(30) if commit else producer.abort_transaction(30)
 
     def _consumer(self):
         """It joins no group: it only reads."""

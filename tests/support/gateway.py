@@ -152,6 +152,12 @@ class Gateway:
         """A verb for operators, against this gateway."""
         return sidebus(*arguments, "--admin-endpoint", self.admin_endpoint, seconds=seconds)
 
+    def begin(self, *arguments):
+        """A verb for operators that takes its time: its process."""
+        command = [BINARY, *map(str, arguments), "--admin-endpoint", self.admin_endpoint]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, env=environment(), stdout=pipe, stderr=pipe, text=True)
+
 
 _http = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 

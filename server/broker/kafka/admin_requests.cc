@@ -87,6 +87,7 @@ void ReadTopics(rd_kafka_event_t* event, AdminRequests::Answer& answer) {
 
 GroupMember MemberOf(const rd_kafka_MemberDescription_t* description) {
   GroupMember member;
+  member.id = rd_kafka_MemberDescription_consumer_id(description);
   std::string_view host = rd_kafka_MemberDescription_host(description);
   if (host.starts_with('/')) host.remove_prefix(1);  // Java's way to write an address
   member.name = fmt::format("{} ({})", rd_kafka_MemberDescription_client_id(description), host);

@@ -118,7 +118,8 @@ std::vector<AssignmentState> Assignments::states() const {
                       .partition = entry.partition,
                       .committed = entry.committed,
                       .next = entry.tracker.next(),
-                      .settled_above = CountOffsets(entry.tracker.sparse_acks())});
+                      .settled_above = CountOffsets(entry.tracker.sparse_acks()),
+                      .crowded = entry.acks_size >= kCrowdedAckMetadata});
   }
   return states;
 }

@@ -43,7 +43,7 @@ class Assignments {
   // One past the last record tracked, or the start. -1: no such assignment.
   std::int64_t Next(AssignmentId assignment) const;
 
-  // What the log had below `offset` is gone.
+  // The log has nothing below `offset` that was not tracked (any more).
   void SkipTo(AssignmentId assignment, std::int64_t offset);
 
   // Those whose floor moved, or where something was acked above it.

@@ -106,6 +106,7 @@ void KafkaConsumer::CloseClient() {
   {
     MutexLock lock(mu_);
     client = std::move(client_);
+    member_id_.clear();
   }
   // Also one that has nothing to leave: ending it waits for its threads, and they for name look-ups.
   if (client != nullptr) EndingClients::Instance().End(std::move(client), log_);
@@ -279,6 +280,9 @@ bool KafkaConsumer::ReadPartition(PartitionReader& reader) {
   const bool some = !records.empty();
   if (some && assignments_.Track(assignment, records) && !records.empty()) {
     handler_.OnRecords(assignment, std::move(records));
+  }
+  if (const std::optional<std::int64_t> end = reader.TakeEnd()) {
+    assignments_.SkipTo(assignment, *end);
   }
   if (fault) OnFault(reader, *fault);
   return some || fault.has_value();

@@ -70,6 +70,7 @@ class KafkaConsumer final : public Consumer {
   void Commit(absl::AnyInvocable<void(absl::Status)> done) override;
   void Close(absl::AnyInvocable<void(absl::Status)> done) override;
   ConsumerStats stats() const override;
+  std::string member_id() const override;
   std::vector<AssignmentState> assignments() const override;
 
  private:
@@ -126,6 +127,7 @@ class KafkaConsumer final : public Consumer {
   void FinishReopening(SteadyTime now);
   void Subscribe();
   void SubscribeAgain();
+  void LearnMemberId();
   void AssignNew(const std::map<std::string, int>& existing, bool at_beginning);
   void LookForTopics(SteadyTime now);
   void OnLooked(const std::map<std::string, int>& existing);
@@ -188,6 +190,7 @@ class KafkaConsumer final : public Consumer {
   mutable Mutex mu_;
   std::vector<absl::AnyInvocable<void()>> tasks_ ABSL_GUARDED_BY(mu_);
   ConsumerStats counters_ ABSL_GUARDED_BY(mu_);  // all but what is counted when asked
+  std::string member_id_ ABSL_GUARDED_BY(mu_);
   std::atomic<bool> stopping_{false};
 
   // --- poll thread, but the client handle is read by stats() ---

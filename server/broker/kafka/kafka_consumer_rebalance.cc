@@ -175,11 +175,27 @@ void KafkaConsumer::OnRebalance(rd_kafka_t*, rd_kafka_resp_err_t what,
   for (int i = 0; i < partitions->cnt; ++i) {
     named.emplace(partitions->elems[i].topic, partitions->elems[i].partition);
   }
-  if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) return consumer->Take(named);
+  if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+    consumer->LearnMemberId();
+    return consumer->Take(named);
+  }
   const bool lost = rd_kafka_assignment_lost(consumer->client_.get()) != 0;
   // The eager protocols name what the group gave, which may be more than was taken yet.
   if (!consumer->incremental_) named = consumer->Ours();
   consumer->GiveUp(named, lost);
+}
+
+// librdkafka asks its own thread, so not whenever somebody wants to know.
+void KafkaConsumer::LearnMemberId() {
+  char* const id = rd_kafka_memberid(client_.get());
+  MutexLock lock(mu_);
+  member_id_ = id == nullptr ? "" : id;
+  rd_kafka_mem_free(client_.get(), id);
+}
+
+std::string KafkaConsumer::member_id() const {
+  MutexLock lock(mu_);
+  return member_id_;
 }
 
 void KafkaConsumer::Take(const std::set<Partition>& given) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 #include "server/base/error.h"
 #include "server/broker/kafka/kafka_error.h"
@@ -14,9 +15,7 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::minutes;
-using std::chrono::seconds;
 
-constexpr Duration kPatience = seconds(10);
 constexpr Duration kRetryAfter = milliseconds(250);
 constexpr Duration kKeepClient = minutes(1);
 constexpr int kWaitMs = 100;
@@ -29,8 +28,38 @@ std::int64_t SpecOf(const StartPosition& at) {
   return AdminRequests::kEnd;
 }
 
-absl::Status TooLate(std::string_view why) {
-  return MakeError(Reason::kBrokerDown, fmt::format("ask Kafka about a group: {}", why));
+absl::Status TooMany() {
+  return MakeError(
+      Reason::kBrokerDown,
+      "ask Kafka about a group: too many earlier questions are not answered: wait until "
+      "it is back");
+}
+
+// What another try cannot change.
+std::optional<absl::Status> FinalError(rd_kafka_resp_err_t error, std::string_view doing) {
+  const std::string name = rd_kafka_err2name(error);
+  switch (error) {
+    case RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION:
+    case RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE:
+    case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED:
+    case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
+      return MakeError(
+          Reason::kNotSupported,
+          fmt::format("{}: this Kafka cannot do it, or does not let it be done ({})", doing, name));
+    case RD_KAFKA_RESP_ERR_INVALID_GROUP_ID:
+      return InvalidField("group", fmt::format("Kafka does not take this name ({})", name));
+    case RD_KAFKA_RESP_ERR_INVALID_REQUEST:
+    case RD_KAFKA_RESP_ERR__INVALID_ARG:
+    case RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR_INVALID_COMMIT_OFFSET_SIZE:
+      return MakeError(Reason::kNotSupported,
+                       fmt::format("{}: Kafka refuses the request as it is ({})", doing, name));
+    default:
+      break;
+  }
+  const Reason reason = ReasonOfKafka(error);
+  if (reason == Reason::kBrokerDown || reason == Reason::kTopicMissing) return std::nullopt;
+  return ErrorOfKafka(error, doing);
 }
 
 }  // namespace
@@ -51,8 +80,9 @@ class KafkaGroupAdmin::QuestionFor final : public Question {
   Done<T> done_;
 };
 
-KafkaGroupAdmin::KafkaGroupAdmin(KafkaBrokerOptions options)
+KafkaGroupAdmin::KafkaGroupAdmin(KafkaBrokerOptions options, Duration patience)
     : options_(std::move(options)),
+      patience_(patience),
       log_(std::make_shared<KafkaLog>("group admin", this)),
       thread_([this] { Run(); }) {}
 
@@ -94,10 +124,15 @@ void KafkaGroupAdmin::SetPositions(const std::string& group, std::vector<Positio
   }
   auto question = std::make_shared<QuestionFor<bool>>(
       [done = std::move(done)](const absl::StatusOr<bool>& set) mutable { done(set.status()); });
+  question->writes = true;
   Post([this, group, wanted = std::move(wanted), question = std::move(question)] {
     if (wanted.empty()) return question->Answer(true);
     if (Take(question)) WritePositions(group, wanted, question);
   });
+}
+
+Duration KafkaGroupAdmin::members_stay() const {
+  return options_.static_member.empty() ? Duration(0) : SessionTimeoutOf(options_);
 }
 
 void KafkaGroupAdmin::Post(absl::AnyInvocable<void()> task) {
@@ -138,10 +173,25 @@ void KafkaGroupAdmin::Tick(SteadyTime now) {
   }
   for (Retry& retry : due) retry.run();
   for (const auto& question : questions_) {
-    if (now >= question->deadline) question->Fail(TooLate("no answer in time: try again"));
+    if (question->answered || now < question->deadline) continue;
+    question->Fail(TooLate(*question));
+    write_is_left_ |= question->writes;
   }
   questions_.remove_if([](const auto& question) { return question->answered; });
-  if (questions_.empty() && now >= last_question_ + kKeepClient) Close();
+  if (questions_.empty() && (write_is_left_ || now >= last_question_ + kKeepClient)) Close();
+}
+
+absl::Status KafkaGroupAdmin::TooLate(const Question& question) {
+  if (SaysTopicIsMissing(question.last)) return ErrorOfKafka(question.last, question.doing);
+  std::string text = "ask Kafka about a group: no answer in time";
+  if (question.last != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    text += fmt::format(" (to \"{}\" the last one was {})", question.doing,
+                        rd_kafka_err2name(question.last));
+  }
+  text += question.writes ? ": the group may have been moved, or may yet be: look where it stands, "
+                            "and try again"
+                          : ": try again";
+  return MakeError(Reason::kBrokerDown, text);
 }
 
 void KafkaGroupAdmin::OnErrorCallback(rd_kafka_t*, int error, const char*, void* opaque) {
@@ -166,6 +216,7 @@ absl::Status KafkaGroupAdmin::Open() {
 void KafkaGroupAdmin::Close() {
   retries_.clear();
   questions_.clear();
+  write_is_left_ = false;
   requests_.reset();
   if (queue_ != nullptr) rd_kafka_queue_io_event_enable(queue_.get(), -1, nullptr, 0);
   queue_.reset();
@@ -174,7 +225,7 @@ void KafkaGroupAdmin::Close() {
 
 bool KafkaGroupAdmin::Take(const std::shared_ptr<Question>& question) {
   last_question_ = Now();
-  question->deadline = last_question_ + kPatience;
+  question->deadline = last_question_ + patience_;
   if (client_ == nullptr) {
     if (const absl::Status opened = Open(); !opened.ok()) {
       question->Fail(opened);
@@ -182,7 +233,7 @@ bool KafkaGroupAdmin::Take(const std::shared_ptr<Question>& question) {
     }
   }
   if (requests_->waiting() >= kMostRequests) {
-    question->Fail(TooLate("too many earlier questions are not answered: wait until it is back"));
+    question->Fail(TooMany());
     return false;
   }
   questions_.push_back(question);
@@ -205,10 +256,11 @@ AdminRequests::Then KafkaGroupAdmin::On(std::shared_ptr<Question> question, std:
                                                   "move it: stop them first{}",
                                                   doing, hint)));
     }
-    const Reason reason = ReasonOfKafka(answer.error);
-    if (reason != Reason::kBrokerDown && reason != Reason::kTopicMissing) {
-      return question->Fail(ErrorOfKafka(answer.error, doing));
+    if (std::optional<absl::Status> final = FinalError(answer.error, doing)) {
+      return question->Fail(*std::move(final));
     }
+    question->last = answer.error;
+    question->doing = doing;
     retries_.push_back({Now() + kRetryAfter, [question, again] {
                           if (!question->answered) again();
                         }});

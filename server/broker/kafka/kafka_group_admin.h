@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <list>
 #include <memory>
 #include <string>
@@ -27,19 +28,23 @@ namespace sidebus {
 //     FindOffsets    partitions of the topics -> offsets -> ends, where no record is that young
 //     SetPositions   one step
 //
-// An error that passes by itself repeats the step until the question's time is over. What a question
-// leaves behind then (a request to a coordinator that does not answer) is bounded: beyond
-// kMostRequests questions are refused.
+// An error that may pass by itself repeats the step until the question's time is over; then the last
+// one is told. What a question leaves behind (a request to a coordinator that does not answer) is
+// bounded: beyond kMostRequests questions are refused. A write that is left behind goes with the
+// client as soon as no other question is open, so that it is not sent when nobody expects it any more.
 //
 // Ownership: owns client and thread. Thread safety: as GroupAdmin says. Everything below "poll
 // thread" belongs to that thread.
 class KafkaGroupAdmin final : public GroupAdmin {
  public:
-  explicit KafkaGroupAdmin(KafkaBrokerOptions options);
+  // `patience`: the time of a question.
+  explicit KafkaGroupAdmin(KafkaBrokerOptions options,
+                           Duration patience = std::chrono::seconds(10));
   ~KafkaGroupAdmin() override;
 
   void Describe(const std::string& group, std::vector<std::string> topics,
                 Done<GroupDescription> done) override;
+  Duration members_stay() const override;
   void FindOffsets(std::vector<std::string> topics, StartPosition at,
                    Done<std::vector<Position>> done) override;
   void SetPositions(const std::string& group, std::vector<Position> positions,
@@ -55,7 +60,10 @@ class KafkaGroupAdmin final : public GroupAdmin {
     virtual ~Question() = default;
     virtual void Fail(absl::Status why) = 0;
     bool answered = false;
+    bool writes = false;
     SteadyTime deadline{};
+    std::string doing{};  // at the last error
+    rd_kafka_resp_err_t last = RD_KAFKA_RESP_ERR_NO_ERROR;
   };
   template <typename T>
   class QuestionFor;
@@ -76,6 +84,7 @@ class KafkaGroupAdmin final : public GroupAdmin {
   void Close();
   // False: it was refused, and is answered.
   bool Take(const std::shared_ptr<Question>& question);
+  static absl::Status TooLate(const Question& question);
   // Wraps the answer to a step: dropped when the question is answered; a final error answers it,
   // another one runs `again` by and by.
   AdminRequests::Then On(std::shared_ptr<Question> question, std::string doing,
@@ -96,6 +105,7 @@ class KafkaGroupAdmin final : public GroupAdmin {
                       const std::shared_ptr<QuestionFor<bool>>& question);
 
   const KafkaBrokerOptions options_;
+  const Duration patience_;
   const std::shared_ptr<KafkaLog> log_;
   EventSignal signal_;
   std::atomic<bool> stopping_{false};
@@ -109,6 +119,7 @@ class KafkaGroupAdmin final : public GroupAdmin {
   std::list<std::shared_ptr<Question>> questions_;
   std::list<Retry> retries_;
   SteadyTime last_question_{};
+  bool write_is_left_ = false;  // in the client, and nobody waits for it
 
   std::thread thread_;
 };

@@ -201,7 +201,8 @@ absl::StatusOr<KafkaConf> MakeConsumerConf(const KafkaBrokerOptions& options,
   if (!consumer.member.empty()) {
     settings.emplace_back("client.id", fmt::format("{}-{}", options.client_id, consumer.member));
   }
-  if (!options.static_member.empty() && !consumer.group.empty()) {
+  if (consumer.reads_to_end) settings.emplace_back("enable.partition.eof", "true");
+  if (!options.static_member.empty() && !consumer.group.empty() && !consumer.reads_to_end) {
     settings.emplace_back("group.instance.id", options.static_member);
   }
   if (!consumer.group.empty() && options.group_protocol != GroupProtocol::kClassic) {

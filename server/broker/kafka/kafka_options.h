@@ -49,7 +49,8 @@ struct KafkaBrokerOptions {
   GroupProtocol group_protocol = GroupProtocol::kClassic;
   Assignor assignor = Assignor::kRange;
   bool halt_on_truncated = false;  // a position beyond the log end: fail, not the log's beginning
-  std::string static_member;       // group.instance.id in every group; empty: none
+  // group.instance.id in every group that is read for good; empty: none
+  std::string static_member;
   // False: the cluster answers ListOffsets by time wrongly (the mock cluster), so such a start is
   // refused.
   bool offsets_by_time = true;

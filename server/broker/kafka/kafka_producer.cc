@@ -130,6 +130,7 @@ void KafkaProducer::CreateTopic(ProducerTopic& topic, const std::string& like,
   };
   const std::shared_ptr<ProducerClient> client = this->client();
   maker_.Start(client->handle.get(), client->queue.get(), topic.name(), like, std::move(made));
+  if (client != this->client()) asked_old_client_ = true;
 }
 
 absl::Status KafkaProducer::Produce(ProducerTopic& topic, PendingRecord& record) {
@@ -282,6 +283,7 @@ void KafkaProducer::Run() {
       FinishReplacing();
       client = this->client();
     }
+    if (asked_old_client_.exchange(false)) maker_.Drop();
     if (readiness_changed_.exchange(false)) listener_.OnReadinessChanged();
   }
 }
@@ -369,6 +371,7 @@ void KafkaProducer::FinishReplacing() {
       client_->topics.push_back(MakeTopicHandle(client_->handle.get(), *by_index_[i]));
     }
   }
+  asked_old_client_ = true;  // perhaps, since it failed
   open_ = true;
   replacing_ = false;
   replacing_failed_ = false;

@@ -107,6 +107,7 @@ class KafkaProducer final : public Producer {
   std::atomic<std::size_t> in_flight_{0};
   std::atomic<std::uint64_t> replaced_{0};
   std::atomic<bool> readiness_changed_{false};
+  std::atomic<bool> asked_old_client_{false};  // for a topic to be made, which it never answers
   std::atomic<bool> stopping_{false};
   // Poll thread only.
   bool replacing_ = false;

@@ -81,6 +81,11 @@ std::vector<ConsumedRecord> PartitionReader::Read(const Room& room, std::optiona
   while (records.size() < room.events && (records.empty() || bytes < room.bytes)) {
     if (!Fill(room.events - records.size())) break;
     const rd_kafka_message_t& message = *ahead_.front();
+    if (message.err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+      end_ = message.offset;
+      ahead_.pop_front();
+      continue;
+    }
     if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
       fault = Fault{message.err, message.offset};
       ahead_.pop_front();

@@ -6,6 +6,7 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/broker/consumer.h"
@@ -59,6 +60,10 @@ class PartitionReader {
   // Records as far as `room` goes and some are there; then `fault`, if the next thing is one.
   std::vector<ConsumedRecord> Read(const Room& room, std::optional<Fault>& fault);
 
+  // Where the log ended when Read() came to its end, once: the offset after all that it gave, records
+  // or not. Only of a client with `enable.partition.eof`.
+  std::optional<std::int64_t> TakeEnd() { return std::exchange(end_, std::nullopt); }
+
   // Forgets what was read ahead.
   void Clear() { ahead_.clear(); }
 
@@ -71,6 +76,7 @@ class PartitionReader {
   bool finding_ = false;
   bool leaving_ = false;
   bool crowded_ = false;
+  std::optional<std::int64_t> end_;
   KafkaQueue queue_;
   std::deque<KafkaMessage> ahead_;
 };

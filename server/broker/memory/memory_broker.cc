@@ -28,6 +28,10 @@ absl::StatusOr<std::unique_ptr<Producer>> MemoryBroker::MakeProducer(ProducerLis
 
 absl::StatusOr<std::unique_ptr<Consumer>> MemoryBroker::MakeConsumer(ConsumerOptions options,
                                                                      ConsumerHandler& handler) {
+  {
+    MutexLock lock(cluster_->mu);
+    if (!cluster_->faults.refuse_consumers.ok()) return cluster_->faults.refuse_consumers;
+  }
   return std::make_unique<MemoryConsumer>(*cluster_, std::move(options), handler);
 }
 
@@ -197,6 +201,16 @@ void MemoryBroker::DenyTopics(bool deny) {
 void MemoryBroker::SetMaxRecordBytes(std::size_t bytes) {
   MutexLock lock(cluster_->mu);
   cluster_->faults.max_record_bytes = bytes;
+}
+
+void MemoryBroker::RefuseConsumers(absl::Status why) {
+  MutexLock lock(cluster_->mu);
+  cluster_->faults.refuse_consumers = std::move(why);
+}
+
+void MemoryBroker::LetMembersStay(Duration time) {
+  MutexLock lock(cluster_->mu);
+  cluster_->members_stay = time;
 }
 
 void MemoryBroker::FailCommits(int count) {

@@ -99,6 +99,10 @@ class MemoryBroker final : public Broker {
   // Records are written, but their reports wait.
   void HoldReports(bool hold);
   void FailCommits(int count);
+  // While not OK, MakeConsumer() fails with it.
+  void RefuseConsumers(absl::Status why);
+  // Who leaves a group from now on still is a member for so long, as static ones are.
+  void LetMembersStay(Duration time);
   // Producers may not make topics.
   void DenyTopics(bool deny);
   // Larger records are refused.

@@ -53,6 +53,12 @@ struct MemoryCluster {
     AssignmentId assignment;
   };
 
+  // A member that has left, and is one until then.
+  struct Staying {
+    std::string id;
+    SteadyTime until{};
+  };
+
   struct Client {
     MemoryClient* client = nullptr;  // null: destroyed
     bool busy = false;
@@ -69,6 +75,7 @@ struct MemoryCluster {
     std::size_t max_record_bytes = std::numeric_limits<std::size_t>::max();
     int lose_commit_answers = 0;
     bool hold_commits = false;
+    absl::Status refuse_consumers;
   };
 
   explicit MemoryCluster(const Clock& the_clock) : clock(the_clock) {}
@@ -112,6 +119,17 @@ struct MemoryCluster {
     return worked;
   }
 
+  // Those that have left the group and still are members.
+  std::vector<Staying> StayingIn(const std::string& group) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    std::vector<Staying> list;
+    const auto all = staying.find(group);
+    if (all == staying.end()) return list;
+    for (const Staying& one : all->second) {
+      if (clock.Now() < one.until) list.push_back(one);
+    }
+    return list;
+  }
+
   const Clock& clock;
   Mutex mu;
   CondVar changed;
@@ -126,6 +144,9 @@ struct MemoryCluster {
   std::uint64_t commits ABSL_GUARDED_BY(mu) = 0;
   std::uint64_t last_assignment ABSL_GUARDED_BY(mu) = 0;
   std::uint64_t last_group ABSL_GUARDED_BY(mu) = 0;  // of broadcast consumers
+  std::uint64_t last_member ABSL_GUARDED_BY(mu) = 0;
+  Duration members_stay ABSL_GUARDED_BY(mu){};
+  std::map<std::string, std::vector<Staying>> staying ABSL_GUARDED_BY(mu);  // by group
   std::uint64_t readiness_changes ABSL_GUARDED_BY(mu) = 0;
   SteadyTime reachable_since ABSL_GUARDED_BY(mu){};
   Faults faults ABSL_GUARDED_BY(mu);

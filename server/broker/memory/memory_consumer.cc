@@ -21,6 +21,7 @@ MemoryConsumer::MemoryConsumer(MemoryCluster& cluster, ConsumerOptions options,
     MutexLock lock(cluster_.mu);
     // A name that no client can give.
     group_ = broadcast_ ? "\n" + std::to_string(++cluster_.last_group) : options_.group;
+    id_ = "member-" + std::to_string(++cluster_.last_member);
     topics_ = options_.topics;
     to_pin_ = options_.topics;
   }
@@ -86,6 +87,11 @@ ConsumerStats MemoryConsumer::stats() const {
   return stats;
 }
 
+std::string MemoryConsumer::member_id() const {
+  MutexLock lock(cluster_.mu);
+  return joined_ && !broadcast_ ? id_ : "";
+}
+
 std::vector<AssignmentState> MemoryConsumer::assignments() const {
   std::vector<AssignmentState> states;
   MutexLock lock(cluster_.mu);
@@ -99,7 +105,8 @@ std::vector<AssignmentState> MemoryConsumer::assignments() const {
                       .committed = stands ? committed->second.offset : -1,
                       .next = assigned.next,
                       .end = static_cast<std::int64_t>(log.size()),
-                      .settled_above = CountOffsets(assigned.tracker.sparse_acks())});
+                      .settled_above = CountOffsets(assigned.tracker.sparse_acks()),
+                      .crowded = assigned.acks_size >= kCrowdedAckMetadata});
   }
   return states;
 }
@@ -431,6 +438,10 @@ bool MemoryConsumer::Leave() {
     MutexLock lock(cluster_.mu);
     closed_ = true;
     std::erase(cluster_.groups[group_], this);
+    const bool stays = cluster_.members_stay > Duration::zero() && !options_.reads_to_end;
+    if (joined_ && !broadcast_ && stays) {
+      cluster_.staying[group_].push_back({id_, cluster_.clock.Now() + cluster_.members_stay});
+    }
     commits = std::exchange(commits_, {});
     close = *std::move(close_);
     status = close_status_;

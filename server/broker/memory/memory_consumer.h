@@ -29,6 +29,7 @@ class MemoryConsumer final : public Consumer, public MemoryClient {
   void Commit(absl::AnyInvocable<void(absl::Status)> done) override;
   void Close(absl::AnyInvocable<void(absl::Status)> done) override;
   ConsumerStats stats() const override;
+  std::string member_id() const override;
   std::vector<AssignmentState> assignments() const override;
 
   bool Work() override;
@@ -36,6 +37,7 @@ class MemoryConsumer final : public Consumer, public MemoryClient {
   Mutex& mu() const ABSL_LOCK_RETURNED(cluster_.mu) { return cluster_.mu; }
 
   const std::string& member() const { return options_.member; }
+  const std::string& id() const { return id_; }
 
   // Faults.
   void MarkCutOff(Duration silence) ABSL_EXCLUSIVE_LOCKS_REQUIRED(cluster_.mu);
@@ -86,6 +88,7 @@ class MemoryConsumer final : public Consumer, public MemoryClient {
   const ConsumerOptions options_;
   const bool broadcast_;
   std::string group_;  // broadcast: one of its own
+  std::string id_;     // as a member
 
   std::vector<std::string> topics_ ABSL_GUARDED_BY(cluster_.mu);
   std::vector<std::string> to_pin_ ABSL_GUARDED_BY(cluster_.mu);

@@ -32,6 +32,11 @@ void MemoryGroupAdmin::SetPositions(const std::string& group, std::vector<Positi
   });
 }
 
+Duration MemoryGroupAdmin::members_stay() const {
+  MutexLock lock(cluster_.mu);
+  return cluster_.members_stay;
+}
+
 bool MemoryGroupAdmin::Work() {
   absl::AnyInvocable<void()> question;
   {
@@ -65,6 +70,7 @@ absl::StatusOr<GroupDescription> MemoryGroupAdmin::DescribeNow(const std::string
   if (joined != cluster_.groups.end()) {
     for (const MemoryConsumer* consumer : joined->second) {
       GroupMember& member = members.emplace_back();
+      member.id = consumer->id();
       member.name = consumer->member().empty() ? "memory" : consumer->member();
       for (const auto& [key, owner] : cluster_.owners) {
         if (owner.consumer != consumer) continue;
@@ -72,6 +78,7 @@ absl::StatusOr<GroupDescription> MemoryGroupAdmin::DescribeNow(const std::string
       }
     }
   }
+  for (const auto& one : cluster_.StayingIn(group)) members.push_back({one.id, "static", {}});
   for (const auto& [key, position] : cluster_.positions) {
     const auto& [of, topic, partition] = key;
     if (of == group) found.positions.push_back({topic, partition, position.offset});
@@ -110,7 +117,8 @@ absl::Status MemoryGroupAdmin::SetNow(const std::string& group,
   if (const absl::Status reached = Reach(); !reached.ok()) return reached;
   MutexLock lock(cluster_.mu);
   const auto members = cluster_.groups.find(group);
-  if (members != cluster_.groups.end() && !members->second.empty()) {
+  const bool some = members != cluster_.groups.end() && !members->second.empty();
+  if (some || !cluster_.StayingIn(group).empty()) {
     return MakeError(Reason::kGroupActive, "the group has members: stop them first");
   }
   for (const Position& one : positions) {

@@ -19,6 +19,7 @@ class MemoryGroupAdmin final : public GroupAdmin, public MemoryClient {
 
   void Describe(const std::string& group, std::vector<std::string> topics,
                 Done<GroupDescription> done) override;
+  Duration members_stay() const override;
   void FindOffsets(std::vector<std::string> topics, StartPosition at,
                    Done<std::vector<Position>> done) override;
   void SetPositions(const std::string& group, std::vector<Position> positions,

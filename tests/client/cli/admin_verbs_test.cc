@@ -214,7 +214,8 @@ TEST_F(AdminVerbsTest, SeekSaysWhereToAndShowsFromWhere) {
   EXPECT_EQ(Run({"seek", "billing", "--to", "2026-01-31T12:00:00Z"}), 0);
   EXPECT_EQ(admin_.seek.time().seconds(), 1769860800);
 
-  EXPECT_EQ(Run({"seek", "--to", "orders/0=42", "orders/1=7", "--output", "json", "billing"}), 0);
+  EXPECT_EQ(
+      Run({"seek", "--to", "orders/0=42", "--to", "orders/1=7", "--output", "json", "billing"}), 0);
   EXPECT_EQ(admin_.seek.positions().items_size(), 2);
   EXPECT_EQ(admin_.seek.positions().items(1).partition(), 1);
   EXPECT_EQ(admin_.seek.positions().items(1).offset(), 7);

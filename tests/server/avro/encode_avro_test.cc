@@ -12,10 +12,12 @@ namespace sidebus {
 namespace {
 
 using ::testing::Contains;
+using ::testing::EndsWith;
 using ::testing::Eq;
 using ::testing::HasSubstr;
 using ::testing::Pair;
 using ::testing::SizeIs;
+using ::testing::StartsWith;
 
 using namespace std::string_literals;
 
@@ -272,6 +274,34 @@ TEST(EncodeAvroTest, ValuesOfNoBytesAreCountedToo) {
 
   EXPECT_TRUE(Encode(json + "]", *schema, 6000).ok());
   EXPECT_THAT(ReasonOf(Encode(json + "]", *schema, 4000).status()), Eq(Reason::kEventTooLarge));
+}
+
+TEST(EncodeAvroTest, WhatIsLookedAtToChooseABranchIsCountedToo) {
+  const SharedSchema schema = SchemaOf(R"([{"type":"record","name":"A","fields":[
+      {"name":"a","type":"int"}]},{"type":"record","name":"B","fields":[]}])");
+  std::string json = R"({"x":1)";
+  for (int i = 1; i < 5000; ++i) json += R"(,"x":1)";
+
+  EXPECT_THAT(*Encode(json + "}", *schema, 20'000), Eq("\2"));
+  EXPECT_THAT(ReasonOf(Encode(json + "}", *schema, 4000).status()), Eq(Reason::kEventTooLarge));
+}
+
+TEST(EncodeAvroTest, OfAVeryLongPlaceTheEndIsNamed) {
+  const std::string name(250, 'n');
+  std::string type = R"("int")";
+  std::string json = "null";
+  for (const char* record : {"A", "B", "C"}) {
+    type = R"({"type":"record","name":")" + std::string(record) + R"(","fields":[{"name":")" +
+           name + R"(","type":)" + type + "}]}";
+    json = "{\"" + name + "\":" + json + "}";
+  }
+
+  const auto status = Encode(json, *SchemaOf(type)).status();
+
+  const std::string place = DetailsOf(status)->metadata["field"];
+  EXPECT_THAT(place, SizeIs(515));
+  EXPECT_THAT(place, StartsWith("...nn"));
+  EXPECT_THAT(place, EndsWith("." + name));
 }
 
 TEST(EncodeAvroTest, ManyThreadsUseOneSchema) {

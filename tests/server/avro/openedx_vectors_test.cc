@@ -103,7 +103,7 @@ TEST(OpenedxVectorsTest, TheSixThatHaveChangedAreReadAndWrittenBetweenTheirVersi
   EXPECT_THAT(changed, Eq(6));
 }
 
-TEST(OpenedxVectorsTest, AFalseThatPythonLosesIsRead) {
+TEST(OpenedxVectorsTest, AFalseWhereTheSchemaSaysTrueIsRead) {
   const OpenedxVector& vector =
       OpenedxVectorOf("org.openedx.learning.discussions.configuration.changed.v1");
   const SharedSchema first = SchemaOf(FirstVersionOf(vector));

@@ -2,9 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "server/codec/cloudevents.h"
-#include "server/codec/dead_letter.h"
-#include "tests/server/operate/operate_fixture.h"
+#include "tests/server/operate/redrive_fixture.h"
 
 namespace sidebus {
 namespace {
@@ -12,75 +10,9 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
-
-const std::string kLetters = "orders.g.dead";
-const std::string kLettersTopic = "t-orders.g.dead";
-
-class RedriveTest : public OperateTest {
- protected:
-  RedriveTest() { broker_.CreateTopic(kLettersTopic, 2); }
-
-  // A dead letter of group "g" that came from "orders".
-  void Letter(const std::string& data, const std::string& type = "order",
-              const std::string& from = "t-orders", std::int32_t partition = 0) {
-    Event event;
-    event.id = "id-" + data;
-    event.type = type;
-    event.source = "/test";
-    event.time = EventTime(time_.WallNow());
-    event.data = data;
-    DeadLetterNote note;
-    note.reason = "REJECTED";
-    note.detail = "why " + data;
-    note.group = "g";
-    note.attempts = 3;
-    note.origin = {from, 0, 7};
-    note.time = time_.WallNow();
-    broker_.Append(kLettersTopic, partition,
-                   MakeDeadLetter(EncodeCloudEvent(std::move(event), "k"), note));
-  }
-
-  // While the broker works.
-  void Pass(Duration by) {
-    Settle();
-    for (Duration passed{}; passed < by; passed += milliseconds(50)) Advance(milliseconds(50));
-  }
-
-  // Its last word.
-  absl::StatusOr<RedriveProgress> Redrive(RedriveOrder order) {
-    if (order.dead_letter_topic.empty()) order.dead_letter_topic = kLetters;
-    const auto last = std::make_shared<absl::StatusOr<RedriveProgress>>(RedriveProgress());
-    operator_->Redrive(std::move(order), [last](auto progress) { *last = std::move(progress); });
-    for (int i = 0; i < 50 && last->ok() && !(*last)->done; ++i) Pass(milliseconds(200));
-    return *last;
-  }
-
-  void ExpectDone(const absl::StatusOr<RedriveProgress>& progress, std::uint64_t scanned,
-                  std::uint64_t redriven, std::uint64_t skipped) {
-    ASSERT_TRUE(progress.ok()) << progress.status();
-    EXPECT_TRUE(progress->done);
-    EXPECT_EQ(progress->scanned, scanned);
-    EXPECT_EQ(progress->redriven, redriven);
-    EXPECT_EQ(progress->skipped, skipped);
-  }
-
-  std::vector<std::string> Orders() {
-    std::vector<std::string> data;
-    for (const Record& record : broker_.Read("t-orders", 0)) data.push_back(*record.value);
-    return data;
-  }
-
-  absl::StatusOr<std::vector<ListedLetter>> List(ListLettersOrder order) {
-    if (order.dead_letter_topic.empty()) order.dead_letter_topic = kLetters;
-    std::optional<absl::StatusOr<std::vector<ListedLetter>>> found;
-    operator_->ListDeadLetters(std::move(order), [&](auto letters) { found = std::move(letters); });
-    for (int i = 0; i < 50 && !found.has_value(); ++i) Pass(milliseconds(200));
-    if (!found.has_value()) return absl::InternalError("no answer");
-    return *std::move(found);
-  }
-};
 
 TEST_F(RedriveTest, PublishesTheRecordAsItWasForItsGroupAlone) {
   Letter("a");
@@ -227,45 +159,151 @@ TEST_F(RedriveTest, OneThatIsUnderWayWhenTheGatewayEndsIsDropped) {
   EXPECT_THAT(Orders(), SizeIs(1));
 }
 
-TEST_F(RedriveTest, LettersAreListedWithWhatIsSaidOfThem) {
-  Letter("a");
+TEST_F(RedriveTest, OneThatIsStoppedWithABatchUnderWayCommitsWhatWasWritten) {
+  for (int i = 0; i < 30; ++i) Letter(std::to_string(i));
+  broker_.HoldReports(true);
+  const auto said = std::make_shared<Said>();
+  auto stop = Begin(said, {});
   Pass(seconds(1));
-  Letter("x", "invoice", "t-orders", 1);
-  broker_.Append(kLettersTopic, 0, Record{"k", "no letter", {{"ce_type", "order"}}});
+  EXPECT_THAT(Orders(), SizeIs(30)) << "written, and not confirmed yet";
 
-  const auto all = List({});
-  const auto invoices = List({.dead_letter_topic = "", .event_types = {"invoice"}});
-  const auto one = List({.dead_letter_topic = "", .event_types = {}, .limit = 1});
+  stop();
+  Pass(seconds(1));
+  broker_.HoldReports(false);
+  Pass(seconds(1));
 
-  ASSERT_TRUE(all.ok()) << all.status();
-  ASSERT_THAT(*all, SizeIs(2));
-  const ListedLetter& a = (*all)[0];
-  EXPECT_EQ(a.event.data, "a");
-  EXPECT_THAT(a.event.headers, IsEmpty());
-  EXPECT_EQ(a.position, (Position{kLetters, 0, 0}));
-  EXPECT_EQ(a.note.origin, (Position{"orders", 0, 7}));
-  EXPECT_EQ(a.note.group, "g");
-  EXPECT_EQ(a.note.detail, "why a");
-  EXPECT_EQ((*all)[1].event.data, "x");
-  ASSERT_THAT(*invoices, SizeIs(1));
-  EXPECT_EQ((*invoices)[0].event.data, "x");
-  EXPECT_THAT(*one, SizeIs(1));
-  ExpectDone(Redrive({}), 3, 2, 1);
+  EXPECT_THAT(*said, IsEmpty());
+  ExpectDone(Redrive({}), 0, 0, 0);
+  EXPECT_THAT(Orders(), SizeIs(30));
 }
 
-TEST_F(RedriveTest, WhatIsNoEventIsListedWithItsBytes) {
-  broker_.Append(kLettersTopic, 0,
-                 MakeDeadLetter({"k", "\xff", {}}, {.reason = "UNDECODABLE",
-                                                    .detail = "no type",
-                                                    .group = "g",
-                                                    .origin = {"t-orders", 0, 1}}));
+TEST_F(RedriveTest, WhenTheGatewayStopsTheBatchUnderWayIsTheLast) {
+  for (int i = 0; i < 250; ++i) Letter(std::to_string(i));
+  broker_.HoldReports(true);
+  const auto said = std::make_shared<Said>();
+  const auto stop = Begin(said, {});
+  Pass(seconds(1));
+  const std::size_t written = Orders().size();
 
-  const auto letters = List({});
+  operator_->Stop();
+  broker_.HoldReports(false);
+  Pass(seconds(1));
 
-  ASSERT_TRUE(letters.ok()) << letters.status();
-  ASSERT_THAT(*letters, SizeIs(1));
-  EXPECT_EQ((*letters)[0].event.data, "\xff");
-  EXPECT_EQ((*letters)[0].event.key, "k");
+  EXPECT_THAT(Orders(), SizeIs(written));
+  ASSERT_THAT(*said, SizeIs(2)) << "the totals, and why it ended";
+  EXPECT_EQ(said->front()->redriven, written);
+  EXPECT_EQ(ReasonOf(said->back().status()), Reason::kDraining);
+  EXPECT_EQ(ReasonOf(Redrive({}).status()), Reason::kDraining);
+  EXPECT_EQ(ReasonOf(List({}).status()), Reason::kDraining);
+  Appoint();
+  ExpectDone(Redrive({}), 250 - written, 250 - written, 0);
+}
+
+TEST_F(RedriveTest, ManyOfThemLeaveHalfOfTheMemoryToTheDeadLettersThatAreWritten) {
+  std::vector<std::shared_ptr<Said>> said;
+  for (int i = 0; i < 8; ++i) {
+    const std::string topic = "dead-" + std::to_string(i);
+    broker_.CreateTopic("t-" + topic, 2);
+    broker_.Append("t-" + topic, 0, Record{"k", "v", {}});
+    broker_.Append("t-" + topic, 1, Record{"k", "v", {}});
+    said.push_back(std::make_shared<Said>());
+    Begin(said.back(), {.dead_letter_topic = topic, .event_types = {}, .max_per_second = 1});
+  }
+
+  Settle();
+
+  EXPECT_LE(dead_budget_.used(), dead_budget_.limit() / 2);
+  EXPECT_GT(dead_budget_.used(), 0u);
+  ASSERT_THAT(*said.back(), SizeIs(1));
+  const absl::Status refused = said.back()->front().status();
+  EXPECT_EQ(ReasonOf(refused), Reason::kMemoryBudget);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("limits.memory"));
+  Pass(seconds(5));
+  EXPECT_EQ(dead_budget_.used(), 0u);
+}
+
+TEST_F(RedriveTest, TheMemoryForATopicWithManyPartitionsIsThatOfItsBuffers) {
+  broker_.CreateTopic("t-wide", 9);  // 64 KiB each
+  broker_.Append("t-wide", 0, Record{"k", "v", {}});
+
+  const auto refused = Redrive({.dead_letter_topic = "wide", .event_types = {}});
+
+  EXPECT_EQ(ReasonOf(refused.status()), Reason::kMemoryBudget);
+}
+
+TEST_F(RedriveTest, OneWhoseConsumerCannotBeMadeGivesEverythingBack) {
+  Letter("a");
+  broker_.RefuseConsumers(MakeError(Reason::kBrokerDenied, "no certificate"));
+
+  EXPECT_EQ(ReasonOf(Redrive({}).status()), Reason::kBrokerDenied);
+  EXPECT_EQ(ReasonOf(List({}).status()), Reason::kBrokerDenied);
+
+  EXPECT_EQ(dead_budget_.used(), 0u);
+  broker_.RefuseConsumers(absl::OkStatus());
+  ExpectDone(Redrive({}), 1, 1, 0);
+}
+
+TEST_F(RedriveTest, OfTwoThatBeginAtTheSameTimeOneIsRefused) {
+  Letter("a");
+  const auto first = std::make_shared<Said>();
+  const auto second = std::make_shared<Said>();
+
+  Begin(first, {});
+  Begin(second, {});
+  Pass(seconds(1));
+
+  ExpectDone(first->back(), 1, 1, 0);
+  ASSERT_THAT(*second, SizeIs(1));
+  EXPECT_EQ(ReasonOf(second->front().status()), Reason::kGroupActive);
+}
+
+TEST_F(RedriveTest, WhatCameFromATopicThatIsGoneIsPassedOver) {
+  router_ = *Router::Make({{"order", {{"orders", "", true}, {"gone", "", true}}}}, "t");
+  Appoint();
+  Letter("a");
+  Letter("b", "order", "t-gone");
+  Letter("c");
+
+  ExpectDone(Redrive({}), 3, 2, 1);
+
+  EXPECT_THAT(Orders(), ElementsAre("a", "c"));
+  broker_.CreateTopic("t-gone", 1);
+  ExpectDone(Redrive({}), 1, 1, 0);
+  EXPECT_THAT(broker_.Read("t-gone", 0), SizeIs(1));
+}
+
+TEST_F(RedriveTest, TheTotalsAreToldBeforeTheError) {
+  for (const char* data : {"a", "b"}) Letter(data);
+  broker_.FailProduces(1, DeliveryReport::Outcome::kNotWritten);
+  const auto said = std::make_shared<Said>();
+
+  Begin(said, {});
+  Pass(seconds(1));
+
+  ASSERT_THAT(*said, SizeIs(2));
+  EXPECT_EQ(said->front()->redriven, 1u);
+  EXPECT_FALSE(said->front()->done);
+  EXPECT_THAT(std::string(said->back().status().message()), HasSubstr("topic orders:"));
+}
+
+// A position can name 1,123 gaps; the last batch brings one more.
+TEST_F(RedriveTest, APartitionThatIsFullOfGapsDoesNotEndTheReadingOfOthers) {
+  for (int i = 0; i < 2248; ++i) Letter("x", i % 2 == 0 ? "invoice" : "order", "t-orders", 0);
+  for (int i = 0; i < 4000; ++i) Letter("a", "order", "t-orders", 1);
+
+  ExpectDone(Redrive({.dead_letter_topic = "", .event_types = {"order"}}), 6248, 5124, 1124);
+}
+
+TEST_F(RedriveTest, WhenNothingCanBeReadForGapsItSaysSo) {
+  for (int i = 0; i < 3000; ++i) Letter("x", i % 2 == 0 ? "invoice" : "order");
+  const RedriveOrder orders{.dead_letter_topic = "", .event_types = {"order"}};
+
+  EXPECT_EQ(ReasonOf(Redrive(orders).status()), Reason::kGroupConflict);
+
+  const std::size_t redriven = Orders().size();
+  EXPECT_GT(redriven, 1000u);
+  ASSERT_TRUE(Redrive({}).ok());
+  EXPECT_THAT(Orders(), SizeIs(3000));
 }
 
 }  // namespace

@@ -185,6 +185,61 @@ TEST_F(SeekTest, AMemberThatTheBrokerStillHasIsWaitedForAndNotForEver) {
   stream.subscriber.reset();
 }
 
+TEST_F(SeekTest, ByForceAStaticMemberIsWaitedForUntilItsSessionIsOver) {
+  broker_.LetMembersStay(seconds(45));
+  const auto stream = OpenOrders();
+  SeekOrder order = SeekTo(At::kEarliest);
+  order.force = true;
+  const auto answer = BeginSeek(order);
+  Advance(seconds(2));
+  const auto again = OpenOrders();
+  Advance(seconds(40));
+  EXPECT_FALSE(answer->has_value());
+
+  Advance(seconds(6));
+
+  ASSERT_TRUE(answer->has_value());
+  EXPECT_TRUE((*answer)->ok()) << (*answer)->status();
+  EXPECT_THAT(again->TakeData(), ElementsAre("a", "b", "c", "d"));
+}
+
+TEST_F(SeekTest, AStaticMemberThatHasLeftIsNamedWithTheTimeThatItStays) {
+  broker_.LetMembersStay(seconds(45));
+  auto stream = OpenOrders();
+  stream->subscriber->HalfClosed();
+  Settle();
+
+  const auto refused = Seek(SeekTo(At::kEarliest));
+
+  EXPECT_EQ(ReasonOfSeek(refused), Reason::kGroupActive);
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("for 45 s"));
+  Advance(seconds(46));
+  EXPECT_TRUE(Seek(SeekTo(At::kEarliest)).ok());
+}
+
+TEST_F(SeekTest, AMemberElsewhereIsNotTakenForOneOfUsThatHasNotJoinedYet) {
+  const auto stream = OpenOrders();
+  broker_.CutOff("g", 0, std::chrono::hours(1));  // ours has begun, and is no member
+  LiveSubscriptions elsewhere(options_, router_, broker_, budget_, time_, time_, metrics_);
+  TestStream other;
+  SubscribeStart start = StartOf("g", {"order"});
+  start.member = "pod-2";
+  other.subscriber = *elsewhere.Open(start, other);
+  Settle();
+  SeekOrder order = SeekTo(At::kEarliest);
+  order.force = true;
+
+  const auto answer = BeginSeek(order);
+  Advance(seconds(11));
+
+  ASSERT_TRUE(answer->has_value());
+  EXPECT_EQ(ReasonOfSeek(**answer), Reason::kGroupActive);
+  EXPECT_THAT(std::string((*answer)->status().message()), HasSubstr("pod-2"));
+  EXPECT_FALSE(stream->end.has_value());
+  EXPECT_FALSE(stream->draining.has_value());
+  other.subscriber.reset();
+}
+
 TEST_F(SeekTest, ASecondSeekOfTheGroupMeanwhileIsRefused) {
   const auto stream = OpenOrders();
   SeekOrder order = SeekTo(At::kEarliest);

@@ -131,9 +131,11 @@ TEST_F(KafkaOptionsTest, PropertiesThatContradictIdempotenceMakeNoClient) {
 class KafkaGroupOptionsTest : public KafkaOptionsTest {
  protected:
   // A client that librdkafka takes, and what it has of a property.
-  std::string ConsumerValueOf(const std::string& name, const std::string& group = "g") {
+  std::string ConsumerValueOf(const std::string& name, const std::string& group = "g",
+                              bool reads_to_end = false) {
     ConsumerOptions consumer;
     consumer.group = group;
+    consumer.reads_to_end = reads_to_end;
     auto conf = MakeConsumerConf(options_, consumer, 64 * 1024, log_);
     EXPECT_TRUE(conf.ok()) << conf.status();
     if (!conf.ok()) return "";
@@ -179,6 +181,14 @@ TEST_F(KafkaGroupOptionsTest, BroadcastIsNoMemberOfAnyGroup) {
   EXPECT_EQ(ConsumerValueOf("group.protocol", ""), "classic");
   EXPECT_EQ(ConsumerValueOf("group.instance.id", ""), "");
   EXPECT_EQ(ConsumerValueOf("group.instance.id"), "pod-1");
+}
+
+TEST_F(KafkaGroupOptionsTest, WhoReadsToAnEndIsToldOfItAndIsNoStaticMember) {
+  options_.static_member = "pod-1";
+
+  EXPECT_EQ(ConsumerValueOf("group.instance.id", "g", true), "");
+  EXPECT_EQ(ConsumerValueOf("enable.partition.eof", "g", true), "true");
+  EXPECT_EQ(ConsumerValueOf("enable.partition.eof"), "false");
 }
 
 TEST_F(KafkaGroupOptionsTest, TheSessionIsWhatThePropertySaysElseTheOption) {

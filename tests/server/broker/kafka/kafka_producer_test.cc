@@ -1,3 +1,4 @@
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -249,6 +250,22 @@ TEST_F(KafkaProducerTest, ATopicThatIsAskedForWhileTheClientIsReplacedIsReadyAft
   ASSERT_TRUE(listener_.WaitUntil([this] { return producer_->replaced() == 1; }));
   ASSERT_TRUE(WaitFor(late, TopicReadiness::kReady));
   EXPECT_EQ(Produce(late).Report().outcome, Outcome::kWritten);
+}
+
+TEST_F(KafkaProducerTest, ATopicThatIsToBeMadeWhileTheClientIsReplacedIsAnswered) {
+  Start();
+  ProducerTopic& late = producer_->Topic("late");
+  const auto answered = std::make_shared<std::atomic<int>>(0);
+  int asked = 0;
+
+  producer_->FailFatallyForTest();
+  ASSERT_TRUE(listener_.WaitUntil([&] {
+    ++asked;
+    producer_->CreateTopic(late, "orders", [answered](const absl::Status&) { ++*answered; });
+    return producer_->replaced() == 1;
+  }));
+
+  EXPECT_TRUE(listener_.WaitUntil([&] { return *answered == asked; }));
 }
 
 // A certificate of nobody, for a file that librdkafka reads when a client is made.
