@@ -12,17 +12,30 @@ std::span<Slot> SlotsOf(const WaitingEvent& waiting) {
   return waiting.join->slots_of(waiting.join->events()[waiting.event]);
 }
 
-// Whether some id that the event lacks has that state.
-bool HasIds(std::span<const Slot> slots, SchemaAnswer::State state) {
-  return std::any_of(slots.begin(), slots.end(),
-                     [state](const Slot& slot) { return slot.ids() == state; });
+using Ids = SchemaAnswer::State;
+
+// Of the ids that the event lacks, as Slot::ids(). Looks at each once: answers may come meanwhile.
+Ids IdsOf(std::span<const Slot> slots) {
+  Ids worst = Ids::kKnown;
+  for (const Slot& slot : slots) {
+    const Ids ids = slot.ids();
+    if (ids == Ids::kFailed) return ids;
+    if (ids == Ids::kOpen) worst = ids;
+  }
+  return worst;
 }
 
+// Some id cannot be had: why.
 absl::Status NoId(std::span<const Slot> slots) {
-  const auto failed = std::find_if(slots.begin(), slots.end(), [](const Slot& slot) {
-    return slot.ids() == SchemaAnswer::State::kFailed;
-  });
-  return failed->ids_error();
+  return std::find_if(slots.begin(), slots.end(),
+                      [](const Slot& slot) { return slot.ids() == Ids::kFailed; })
+      ->ids_error();
+}
+
+// Why an event gives up that is due to fail with `error` for its topics.
+absl::Status GivesUp(std::span<const Slot> slots, Ids ids, const absl::Status& error) {
+  if (ids == Ids::kKnown) return error;
+  return ids == Ids::kFailed ? NoId(slots) : RegistryTooSlow();
 }
 
 const TopicLane& MissingLane(std::span<Slot> slots) {
@@ -62,9 +75,9 @@ bool WaitingRoom::Leave(Join& join, const absl::Status& error) {
       if (!place.has_value()) continue;
       // An event of one topic that has its ids held back only what waits for that topic itself.
       const std::span<const Slot> slots = SlotsOf(**place);
-      const bool lacks_ids = HasIds(slots, SchemaAnswer::State::kOpen);
-      held_back_others = held_back_others || lacks_ids || slots.size() > 1;
-      answers = join.Fail(event, lacks_ids ? RegistryTooSlow() : error) || answers;
+      const Ids ids = IdsOf(slots);
+      held_back_others = held_back_others || ids != Ids::kKnown || slots.size() > 1;
+      answers = join.Fail(event, GivesUp(slots, ids, error)) || answers;
       TakeOut(*place);
     }
     if (held_back_others) PassOn(ended);
@@ -123,9 +136,10 @@ std::size_t WaitingRoom::Drop(const absl::Status& error) {
 
 WaitingRoom::Next WaitingRoom::NextOf(const WaitingEvent& waiting, bool first) {
   const std::span<Slot> slots = SlotsOf(waiting);
-  if (HasIds(slots, SchemaAnswer::State::kFailed)) return Next::kNoId;
+  const Ids ids = IdsOf(slots);
+  if (ids == Ids::kFailed) return Next::kNoId;
   if (!first) return Next::kStays;
-  Next next = HasIds(slots, SchemaAnswer::State::kOpen) ? Next::kStays : Next::kProduce;
+  Next next = ids == Ids::kOpen ? Next::kStays : Next::kProduce;
   for (const Slot& slot : slots) {
     switch (slot.lane->topic->readiness()) {
       case TopicReadiness::kReady:
