@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <utility>
 
 #include "fmt/format.h"
@@ -57,7 +58,7 @@ absl::StatusOr<OpenedxSchemas> ReadSchemaFiles(const std::string& directory, con
     const auto schema = text.ok() ? AvroSchema::Parse(*text) : text.status();
     if (!schema.ok()) {
       return absl::InvalidArgumentError(
-          fmt::format("schemas.directory: {}: {}", file, schema.status().message()));
+          fmt::format("schemas.directory: {}: {}", file, std::string(schema.status().message())));
     }
     WarnOfKeys(type, *schema);
     schemas.emplace(type.type, *schema);
