@@ -1,5 +1,6 @@
-"""The stock plugin edx-event-bus-kafka on the other side of a topic. It is used as any service uses it,
-by its public settings, in a process of its own (tests/openedx).
+"""The stock plugin edx-event-bus-kafka on the other side of a topic.
+
+It is used as any service uses it, by its public settings, in a process of its own (tests/openedx).
 """
 
 import importlib.util
