@@ -7,6 +7,7 @@
 #include "fmt/format.h"
 #include "fmt/ranges.h"
 #include "server/app/options.h"
+#include "server/app/schemas.h"
 #include "server/app/version.h"
 #include "server/base/log.h"
 #include "server/broker/embedded/embedded_broker.h"
@@ -99,8 +100,7 @@ absl::Status Gateway::StartParts() {
   if (!broker.ok()) return broker.status();
   broker_ = *std::move(broker);
 
-  publisher_ = std::make_unique<Publisher>(PublisherOptionsOf(config_), router_, publish_budget_,
-                                           Clock::Real(), timers_, publish_metrics_);
+  if (const absl::Status made = MakePublisher(); !made.ok()) return made;
   auto producer = broker_->MakeProducer(*publisher_);
   if (!producer.ok()) return producer.status();
   producer_ = *std::move(producer);
@@ -116,7 +116,7 @@ absl::Status Gateway::StartParts() {
       SubscribeOptionsOf(config_), router_, *broker_, subscribe_budget_, Clock::Real(), timers_,
       subscribe_metrics_, dead_letters_.get());
   rpc_ = std::make_unique<RpcServer>(
-      RpcServerOptionsOf(config_),
+      RpcServerOptionsOf(config_, *router_, own_schemas_),
       RpcBackends{*publisher_,
                   [this](SubscribeStart start, StreamSink& sink) {
                     return subscriptions_->Open(std::move(start), sink);
@@ -134,6 +134,19 @@ absl::Status Gateway::StartParts() {
   AddMetrics();
   health_->SetListening();
   SetServing(true);
+  return absl::OkStatus();
+}
+
+absl::Status Gateway::MakePublisher() {
+  auto schemas = MakeSchemaCache(config_.schema_registry, metrics_);
+  if (!schemas.ok()) return schemas.status();
+  schemas_ = *std::move(schemas);
+  auto files = ReadSchemaFiles(config_.schemas_directory, *router_);
+  if (!files.ok()) return files.status();
+  own_schemas_ = *std::move(files);
+  publisher_ = std::make_unique<Publisher>(PublisherOptionsOf(config_, own_schemas_), router_,
+                                           publish_budget_, Clock::Real(), timers_,
+                                           publish_metrics_, schemas_.get());
   return absl::OkStatus();
 }
 
@@ -312,6 +325,7 @@ Gateway::~Gateway() {
   groups_.reset();
   subscriptions_.reset();
   dead_letters_.reset();
+  schemas_.reset();  // its last answers go through the publisher to the producer
   producer_.reset();
 }
 

@@ -11,6 +11,7 @@
 #include "server/base/memory_budget.h"
 #include "server/base/thread_timers.h"
 #include "server/broker/broker.h"
+#include "server/codec/schema_cache.h"
 #include "server/config/config.h"
 #include "server/metrics/metrics.h"
 #include "server/metrics/publish_metrics.h"
@@ -55,6 +56,7 @@ class Gateway {
   explicit Gateway(const Config& config);
   absl::Status StartParts();
   absl::Status StartAdminApi();
+  absl::Status MakePublisher();
   void SetServing(bool serving);
   void AddMetrics();
   void AddConfigMetrics();
@@ -79,7 +81,10 @@ class Gateway {
   std::unique_ptr<AdminServer> probes_;
   ThreadTimers timers_;
   std::shared_ptr<const Router> router_;
+  OpenedxSchemas own_schemas_;  // of schemas.directory
   std::unique_ptr<Broker> broker_;
+  std::unique_ptr<SchemaCache>
+      schemas_;  // null: no registry; answers the publisher until it is gone
   PublishMetrics publish_metrics_;
   SubscribeMetrics subscribe_metrics_;
   std::unique_ptr<Publisher> publisher_;

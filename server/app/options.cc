@@ -1,7 +1,12 @@
 #include "server/app/options.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <random>
+#include <string_view>
+#include <utility>
 
 #include "server/app/version.h"
 
@@ -26,6 +31,14 @@ Undecodable UndecodableOf(OnUndecodable config) {
 // each of a few hundred headers.
 constexpr std::uint64_t kDeliveryOverhead = 1'000;
 
+// The release of openedx-events whose records ours are like: their default `sourcelib`.
+constexpr std::string_view kOpenedxEventsVersion = "11.2.0";
+
+std::string HostName() {
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
+}
+
 }  // namespace
 
 MemoryShares ShareMemory(std::uint64_t total) {
@@ -33,11 +46,17 @@ MemoryShares ShareMemory(std::uint64_t total) {
   return MemoryShares{total / 10 * 3, total / 2, total / 20};
 }
 
-PublisherOptions PublisherOptionsOf(const Config& config) {
+PublisherOptions PublisherOptionsOf(const Config& config, OpenedxSchemas schemas) {
   PublisherOptions options;
   options.source = config.source;
   options.max_event_bytes = config.limits.max_event_bytes;
   options.timeout = config.publish.timeout;
+  if (config.encoding == RecordEncoding::kOpenedx) {
+    options.openedx = OpenedxOptions{
+        .defaults = {config.source, HostName(), std::string(kOpenedxEventsVersion)},
+        .schemas = std::move(schemas),
+        .registers = config.schema_registry.registering == RegisterSchemas::kFirstUse};
+  }
   return options;
 }
 
@@ -70,13 +89,20 @@ DeadLetterOptions DeadLetterOptionsOf(const Config& config) {
   return {.topic = config.dead_letter.topic, .create = config.dead_letter.create};
 }
 
-RpcServerOptions RpcServerOptionsOf(const Config& config) {
+RpcServerOptions RpcServerOptionsOf(const Config& config, const Router& router,
+                                    const OpenedxSchemas& schemas) {
   RpcServerOptions options;
   for (const ListenConfig& listen : config.listen) {
     options.listeners.push_back({listen.name, listen.address.host, listen.address.port,
                                  listen.address.path, listen.mode, listen.group});
   }
   options.description.version = std::string(kVersion);
+  if (config.encoding == RecordEncoding::kOpenedx) {
+    options.description.encoding = "openedx";
+    for (const EventTypeRoutes& type : router.event_types()) {
+      if (!schemas.contains(type.type)) options.description.need_schema.insert(type.type);
+    }
+  }
   options.description.requests.max_event_bytes = config.limits.max_event_bytes;
   options.description.requests.max_events_per_request = config.limits.max_events_per_request;
   options.description.requests.max_request_bytes = config.limits.max_request_bytes;

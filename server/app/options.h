@@ -23,10 +23,12 @@ struct MemoryShares {
 };
 MemoryShares ShareMemory(std::uint64_t total);
 
-PublisherOptions PublisherOptionsOf(const Config& config);
+// `schemas`: of events that bring none along.
+PublisherOptions PublisherOptionsOf(const Config& config, OpenedxSchemas schemas = {});
 SubscribeOptions SubscribeOptionsOf(const Config& config);
 DeadLetterOptions DeadLetterOptionsOf(const Config& config);
-RpcServerOptions RpcServerOptionsOf(const Config& config);
+RpcServerOptions RpcServerOptionsOf(const Config& config, const Router& router,
+                                    const OpenedxSchemas& schemas);
 AdminRpcServerOptions AdminRpcServerOptionsOf(const Config& config);
 
 // Every topic of the producer config, with prefix, once.

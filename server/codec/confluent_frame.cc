@@ -15,6 +15,10 @@ std::string ConfluentPrefix(SchemaId id) {
   return prefix;
 }
 
+void SetConfluentId(std::string& framed, SchemaId id) {
+  framed.replace(0, kConfluentPrefixBytes, ConfluentPrefix(id));
+}
+
 std::optional<ConfluentFrame> ReadConfluentFrame(std::string_view bytes) {
   if (bytes.size() <= kConfluentPrefixBytes || bytes.front() != kMagic) return std::nullopt;
   std::uint32_t id = 0;

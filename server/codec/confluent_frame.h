@@ -22,6 +22,9 @@ inline constexpr std::size_t kConfluentPrefixBytes = 5;
 // What comes before the Avro value.
 std::string ConfluentPrefix(SchemaId id);
 
+// Puts another id into bytes that begin with such a prefix.
+void SetConfluentId(std::string& framed, SchemaId id);
+
 struct ConfluentFrame {
   SchemaId id;
   std::string_view avro;  // of the bytes that were read; not empty

@@ -129,6 +129,8 @@ struct Config {
   ProducerConfig producer_config;
   BrokerConfig broker;
   SchemaRegistryConfig schema_registry;
+  RecordEncoding encoding = RecordEncoding::kCloudEvents;
+  std::string schemas_directory;  // empty: none
   DeadLetterConfig dead_letter;
   PublishConfig publish;
   SubscribeConfig subscribe;

@@ -113,6 +113,33 @@ void CheckDeadLetter(ConfigDraft& draft) {
                                draft.config.dead_letter.topic));
 }
 
+void CheckSchemas(ConfigDraft& draft) {
+  const Config& config = draft.config;
+  const SchemaRegistryConfig& registry = config.schema_registry;
+  if (config.encoding == RecordEncoding::kOpenedx && registry.url.empty() &&
+      !draft.has_problem("schema_registry.url")) {
+    draft.AddProblem("encoding",
+                     "openedx needs a schema registry; write for example schema_registry: {url: "
+                     "\"http://registry:8081\"}, or give --schema-registry-url");
+  }
+  if (!registry.url.empty() && !registry.url.starts_with("http://") &&
+      !registry.url.starts_with("https://")) {
+    draft.AddProblem("schema_registry.url",
+                     "expected http:// or https:// and a host, for example http://registry:8081");
+  }
+  if (registry.username_file.empty() != registry.password_file.empty()) {
+    const bool has_user = !registry.username_file.empty();
+    draft.AddProblem(has_user ? "schema_registry.username_file" : "schema_registry.password_file",
+                     fmt::format("comes without {}; give both or neither",
+                                 has_user ? "password_file" : "username_file"));
+  }
+  struct stat info {};
+  const std::string& directory = config.schemas_directory;
+  if (!directory.empty() && (::stat(directory.c_str(), &info) != 0 || !S_ISDIR(info.st_mode))) {
+    draft.AddProblem("schemas.directory", fmt::format("there is no directory {}", directory));
+  }
+}
+
 // What the property says, or Kafka's default.
 Duration PropertyOr(const Config& config, const std::string& name, Duration otherwise) {
   const auto property = config.broker.properties.find(name);
@@ -172,6 +199,7 @@ void CheckConfig(ConfigDraft& draft) {
   CheckBroker(draft);
   CheckAddresses(draft);
   CheckDeadLetter(draft);
+  CheckSchemas(draft);
   CheckPollInterval(draft);
   AtMost(draft, "subscribe.min_lease", s.min_lease, "subscribe.lease", s.lease, FormatDuration);
   AtMost(draft, "subscribe.lease", s.lease, "subscribe.max_lease", s.max_lease, FormatDuration);

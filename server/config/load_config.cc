@@ -54,6 +54,7 @@ class Loader {
     ReadFlags();
     LoadProducerConfig();
     ExpandStaticMember();
+    FindFiles();
     // Without the file's values everything would seem to be missing.
     if (file_is_read_) CheckConfig(draft_);
     return Result();
@@ -147,7 +148,7 @@ class Loader {
     ApplyFlag("--admin-api", "admin_api", flags.admin_api);
     ApplyFlag("--topic-prefix", "topic_prefix", flags.topic_prefix);
     ApplyFlag("--log-level", "log.level", flags.log_level);
-    ApplyFlag("--schema-registry-url", "schema_registry", flags.schema_registry_url);
+    ApplyFlag("--schema-registry-url", "schema_registry.url", flags.schema_registry_url);
     if (flags.bootstrap_servers) {
       Apply("broker.kafka.bootstrap_servers", "flag --bootstrap-servers",
             ListNode(SplitAtCommas(*flags.bootstrap_servers)));
@@ -168,11 +169,24 @@ class Loader {
   // The path as seen from where it was written: a file's from its directory, a flag's from here.
   std::string ProducerConfigFile() const {
     const std::string& name = draft_.producer_config_file;
-    const bool relative_to_file =
-        !name.starts_with('/') && !sources_.overrides.producer_config_file;
+    return sources_.overrides.producer_config_file ? name : FromFile(name);
+  }
+
+  // A path that the file has, as seen from here.
+  std::string FromFile(const std::string& name) const {
     const std::size_t slash = file_.rfind('/');
-    if (!relative_to_file || slash == std::string::npos) return name;
+    if (name.empty() || name.starts_with('/') || slash == std::string::npos) return name;
     return file_.substr(0, slash + 1) + name;
+  }
+
+  // Only the file has these keys.
+  void FindFiles() {
+    Config& config = draft_.config;
+    for (std::string* name :
+         {&config.schema_registry.username_file, &config.schema_registry.password_file,
+          &config.schema_registry.ca_file, &config.schemas_directory}) {
+      *name = FromFile(*name);
+    }
   }
 
   void LoadProducerConfig() {

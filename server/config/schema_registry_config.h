@@ -8,11 +8,14 @@
 
 namespace sidebus {
 
-// When a schema that the registry may not know is registered: with the first event that needs it,
-// when routes are loaded, or by somebody else.
-enum class RegisterSchemas : std::uint8_t { kFirstUse, kLoad, kNever };
+// How records are written where nothing else is said: CloudEvents in binary mode, or Avro as Open
+// edX has it.
+enum class RecordEncoding : std::uint8_t { kCloudEvents, kOpenedx };
 
-// No key sets it yet: `schema_registry` is an error until something uses it.
+// Who registers a schema that the registry does not know: the gateway with the first event that
+// needs it, or somebody else.
+enum class RegisterSchemas : std::uint8_t { kFirstUse, kNever };
+
 struct SchemaRegistryConfig {
   std::string url;            // empty: there is none
   std::string username_file;  // basic authentication; both or none

@@ -53,13 +53,7 @@ absl::Status EncodeEvent(Event event, std::span<const PlannedRoute> routes,
     slot.record.value = last.record.value;
     slot.record.headers = last.record.headers;
   }
-  for (std::size_t i = 0; i < routes.size(); ++i) {
-    Slot& slot = slots[i];
-    slot.lane = routes[i].lane;
-    slot.outcome.lane = routes[i].lane;
-    slot.payload_bytes = slot.record.value.has_value() ? slot.record.value->size() : 0;
-    slot.record_bytes = SizeOf(slot.record);
-  }
+  for (std::size_t i = 0; i < routes.size(); ++i) slots[i].SetLane(*routes[i].lane);
   return absl::OkStatus();
 }
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "server/base/error.h"
+#include "server/publish/outcome.h"
 
 namespace sidebus {
 namespace {
@@ -16,10 +17,6 @@ absl::Status DeliveryTimeout() {
 }  // namespace
 
 void Slot::OnReport(const DeliveryReport& report) { join->OnReport(*this, report); }
-
-std::uint64_t Slot::Footprint() const {
-  return sizeof(Slot) + SizeOf(record) + record.headers.capacity() * sizeof(Header);
-}
 
 Join::Join(PublishServices& services, std::shared_ptr<const Plan> plan, std::size_t events,
            Publisher::Done done, bool want_positions)

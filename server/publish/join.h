@@ -13,10 +13,10 @@
 #include "server/base/clock.h"
 #include "server/base/mutex.h"
 #include "server/broker/producer.h"
-#include "server/publish/outcome.h"
 #include "server/publish/plan.h"
 #include "server/publish/publish_services.h"
 #include "server/publish/publisher.h"
+#include "server/publish/slot.h"
 
 namespace sidebus {
 
@@ -26,22 +26,6 @@ class Join;
 struct WaitingEvent {
   Join* join = nullptr;
   std::size_t event = 0;
-};
-
-// One event on one route: the record, owned from encoding to the delivery report, and its fate.
-class Slot final : public PendingRecord {
- public:
-  void OnReport(const DeliveryReport& report) override;
-
-  // What the record takes from the memory budget.
-  std::uint64_t Footprint() const;
-
-  Join* join = nullptr;
-  TopicLane* lane = nullptr;
-  RouteOutcome outcome;
-  std::size_t payload_bytes = 0;
-  std::size_t record_bytes = 0;
-  std::uint64_t taken_bytes = 0;  // from the budget, until the record is freed
 };
 
 // One call of Publish(): all its events and records in one allocation each, joined into one answer.

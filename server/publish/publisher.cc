@@ -8,6 +8,7 @@
 #include "server/metrics/publish_metrics.h"
 #include "server/publish/encode_event.h"
 #include "server/publish/join.h"
+#include "server/publish/openedx_writer.h"
 #include "server/publish/plan.h"
 #include "server/publish/refusals.h"
 #include "server/publish/waiting_room.h"
@@ -23,6 +24,7 @@ class Publisher::Impl : public std::enable_shared_from_this<Impl> {
         router_(std::move(router)),
         services_{budget, clock, timers, metrics} {}
 
+  void UseSchemas(SchemaCache* schemas);
   void Start(Producer& producer);
   std::optional<Results> Publish(PublishBatch batch, Done done);
 
@@ -31,7 +33,7 @@ class Publisher::Impl : public std::enable_shared_from_this<Impl> {
     room_.Close();
   }
   std::size_t DropWaiting() { return room_.Drop(Draining()); }
-  void OnReadinessChanged() { room_.OnReadinessChanged(); }
+  void OnReadinessChanged() { room_.OnChange(); }
   std::size_t in_flight_events() const { return services_.events_in_flight; }
   std::uint64_t in_flight_bytes() const { return services_.bytes_in_flight; }
 
@@ -44,7 +46,8 @@ class Publisher::Impl : public std::enable_shared_from_this<Impl> {
   absl::StatusOr<std::span<const PlannedRoute>> RoutesOf(const Event& event,
                                                          const PlannedType* type,
                                                          const std::string& topic) const;
-  void Encode(std::vector<Event> events, const Routes& routes, Join& join) const;
+  void Encode(std::vector<Event> events, const Routes& routes, Join& join);
+  void Complete(Event& event);
   void HandOn(Join& join);
   void OnDeadline(Join& join);
 
@@ -55,7 +58,17 @@ class Publisher::Impl : public std::enable_shared_from_this<Impl> {
   std::shared_ptr<const Plan> plan_;
   std::atomic<bool> refusing_{false};
   WaitingRoom room_;
+  std::optional<OpenedxWriter> openedx_;  // nullopt: records are CloudEvents
 };
+
+void Publisher::Impl::UseSchemas(SchemaCache* schemas) {
+  if (!options_.openedx.has_value()) return;
+  SIDEBUS_CHECK(schemas != nullptr);
+  openedx_.emplace(*options_.openedx, options_.max_event_bytes, *schemas, services_.clock,
+                   [weak = weak_from_this()] {
+                     if (const auto self = weak.lock(); self != nullptr) self->room_.OnChange();
+                   });
+}
 
 void Publisher::Impl::Start(Producer& producer) {
   producer_ = &producer;
@@ -138,19 +151,24 @@ absl::StatusOr<std::span<const PlannedRoute>> Publisher::Impl::RoutesOf(
   return routes;
 }
 
-void Publisher::Impl::Encode(std::vector<Event> events, const Routes& routes, Join& join) const {
-  const EventTime now = services_.clock.WallNow();
+void Publisher::Impl::Complete(Event& event) {
+  if (openedx_.has_value()) return openedx_->Complete(event);
+  if (event.id.empty()) event.id = RandomUuid();
+  if (event.source.empty()) event.source = options_.source;
+  if (!event.time.has_value()) event.time = services_.clock.WallNow();
+}
+
+void Publisher::Impl::Encode(std::vector<Event> events, const Routes& routes, Join& join) {
   for (std::size_t i = 0; i < events.size(); ++i) {
     if (routes[i].empty()) continue;
     Event& event = events[i];
-    if (event.id.empty()) event.id = RandomUuid();
-    if (event.source.empty()) event.source = options_.source;
-    if (!event.time.has_value()) event.time = now;
-
+    Complete(event);
     Join::EventState& state = join.events()[i];
     state.id = event.id;
     const std::span<Slot> slots = join.NextSlots(routes[i].size());
-    const auto status = EncodeEvent(std::move(event), routes[i], options_.max_event_bytes, slots);
+    const auto status = openedx_.has_value() ? openedx_->Encode(event, routes[i], slots)
+                                             : EncodeEvent(std::move(event), routes[i],
+                                                           options_.max_event_bytes, slots);
     if (status.ok()) {
       join.TakeSlots(state, slots.size());
     } else {
@@ -175,7 +193,7 @@ void Publisher::Impl::HandOn(Join& join) {
         readiness = slot.lane->topic->readiness();
       }
       if (readiness == TopicReadiness::kMissing) missing = slot.lane;
-      waits = waits || readiness == TopicReadiness::kWaiting ||
+      waits = waits || readiness == TopicReadiness::kWaiting || slot.lacks_ids() ||
               slot.lane->waiting.load(std::memory_order_acquire) > 0;
     }
     if (missing != nullptr) {
@@ -195,9 +213,11 @@ void Publisher::Impl::OnDeadline(Join& join) {
 
 Publisher::Publisher(PublisherOptions options, std::shared_ptr<const Router> router,
                      MemoryBudget& budget, const Clock& clock, Timers& timers,
-                     PublishMetrics& metrics)
+                     PublishMetrics& metrics, SchemaCache* schemas)
     : impl_(std::make_shared<Impl>(std::move(options), std::move(router), budget, clock, timers,
-                                   metrics)) {}
+                                   metrics)) {
+  impl_->UseSchemas(schemas);
+}
 
 Publisher::~Publisher() {
   impl_->Refuse();

@@ -12,11 +12,13 @@
 #include "server/base/memory_budget.h"
 #include "server/broker/producer.h"
 #include "server/event/event.h"
+#include "server/publish/openedx_options.h"
 #include "server/routing/router.h"
 
 namespace sidebus {
 
 class PublishMetrics;
+class SchemaCache;
 
 // What became of one event.
 struct PublishResult {
@@ -36,7 +38,8 @@ struct PublishBatch {
 struct PublisherOptions {
   std::string source = "/sidebus";  // default CloudEvents source
   std::uint64_t max_event_bytes = 1'000'000;
-  Duration timeout = std::chrono::seconds(30);  // longest wait for an answer
+  Duration timeout = std::chrono::seconds(30);           // longest wait for an answer
+  std::optional<OpenedxOptions> openedx = std::nullopt;  // nullopt: records are CloudEvents
 };
 
 // Publishes events: validate, route, take the key from the data, encode, produce to each enabled
@@ -49,9 +52,14 @@ struct PublisherOptions {
 // ones of its topics only. An event with several routes is refused, waits and is handed on as a
 // whole.
 //
+// Written as Open edX does, events whose schemas have no known id yet wait in the same queue until
+// the registry answers; those that it has no id for are refused then, `not_written` (REGISTRY_DOWN,
+// SCHEMA_INCOMPATIBLE).
+//
 // Errors of an event, all with `outcome`: EVENT_INVALID, EVENT_TOO_LARGE, EVENT_TYPE_UNKNOWN,
 // TOPIC_NOT_ROUTED, ROUTE_DISABLED, KEY_FIELD_MISSING, TOPIC_MISSING, DRAINING, BROKER_DOWN and
-// DELIVERY_TIMEOUT, and what the producer reports. Several failed routes: outcome.h.
+// DELIVERY_TIMEOUT, those of OpenedxWriter, and what the producer reports. Several failed routes:
+// outcome.h.
 //
 // Thread safety: all methods may be called from any thread. No lock is held while `done` runs.
 // Life: outlives its producer.
@@ -60,8 +68,11 @@ class Publisher final : public ProducerListener {
   using Results = std::vector<PublishResult>;  // same length and order as the batch
   using Done = absl::AnyInvocable<void(Results)>;
 
+  // `schemas` is there where the options have `openedx`; the references and it outlive the last
+  // Publish(). What the cache answers later, also after this is gone, does no harm.
   Publisher(PublisherOptions options, std::shared_ptr<const Router> router, MemoryBudget& budget,
-            const Clock& clock, Timers& timers, PublishMetrics& metrics);
+            const Clock& clock, Timers& timers, PublishMetrics& metrics,
+            SchemaCache* schemas = nullptr);
   ~Publisher() override;
 
   // Resolves the routes' topics. Called once, before the first Publish(); the producer is made with

@@ -3,6 +3,7 @@
 #include "fmt/format.h"
 #include "server/base/error.h"
 #include "server/base/utf8.h"
+#include "server/codec/schema_names.h"
 
 namespace sidebus {
 namespace {
@@ -77,6 +78,24 @@ absl::Status TopicMissing(const std::string& topic) {
 absl::Status BrokerDown() {
   return MakeError(Reason::kBrokerDown,
                    "no broker could be reached in time, so the event was not handed on; try again");
+}
+
+absl::Status SchemaMissing(const std::string& type) {
+  const std::optional<std::string> file = SchemaFileName(type);
+  return MakeError(
+      Reason::kSchemaMissing,
+      fmt::format("the Avro schema of event type \"{}\" is not known; send it with the "
+                  "event (schema){}{}",
+                  type, file.has_value() ? ", or put it into schemas.directory as " : "",
+                  file.value_or("")),
+      {{std::string(error_key::kEventType), type}});
+}
+
+absl::Status RegistryTooSlow() {
+  return MakeError(
+      Reason::kRegistryDown,
+      "the schema registry did not answer in time, so the event was not handed on; try "
+      "again");
 }
 
 absl::Status Draining() {

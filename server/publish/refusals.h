@@ -17,6 +17,8 @@ absl::Status RouteDisabled(const std::string& type, const std::string& topic);
 absl::Status NoKeyWithoutData(const std::string& type, const std::string& key_field);
 absl::Status TopicMissing(const std::string& topic);
 absl::Status BrokerDown();
+absl::Status SchemaMissing(const std::string& type);
+absl::Status RegistryTooSlow();
 absl::Status Draining();
 absl::Status DeadlineTooShort();
 

@@ -87,6 +87,7 @@ void DescribeService::AddType(const EventTypeRoutes& type,
   proto.set_can_publish(std::ranges::any_of(type.routes, &Route::enabled));
   proto.set_can_subscribe(!type.routes.empty());
   proto.set_encoding(description_.encoding);
+  proto.set_needs_schema(description_.need_schema.contains(type.type));
 }
 
 }  // namespace sidebus

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@ struct Description {
   std::string version;
   std::vector<std::string> features;
   std::string encoding = "cloudevents";
+  std::set<std::string, std::less<>> need_schema;  // event types
   RequestLimits requests;
   Window max_window;
   Duration min_lease{};

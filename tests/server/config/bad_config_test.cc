@@ -242,9 +242,8 @@ INSTANTIATE_TEST_SUITE_P(
         Later("ListenTls", "listen: [{address: \"127.0.0.1:1\", tls: {}}]", "listen[0].tls"),
         Later("ListenTokens", "listen: [{address: \"127.0.0.1:1\", tokens: optional}]",
               "listen[0].tokens"),
-        Later("Registry", "schema_registry: {url: http://r}", "schema_registry"),
-        Later("Schemas", "schemas: {directory: /x}", "schemas"),
-        Later("Routes", "routes: {}", "routes"), Later("Encoding", "encoding: openedx", "encoding"),
+        Later("RegisterAtLoad", "schema_registry: {register: load}", "schema_registry.register"),
+        Later("Routes", "routes: {}", "routes"),
         Later("AdminPages", "admin_pages: true", "admin_pages"),
         Later("PerPartition", "metrics: {per_partition: true}", "metrics.per_partition")),
     NameOf);

@@ -167,7 +167,7 @@ TEST(SourcesTest, FlagsAreCheckedLikeTheFile) {
                                        .admin_api = "0.0.0.0:2",
                                        .broker = "embedded",
                                        .bootstrap_servers = "a",
-                                       .schema_registry_url = "http://r",
+                                       .schema_registry_url = "r",
                                        .log_level = "loud"})
                             .problems;
 

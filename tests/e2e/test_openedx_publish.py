@@ -1,0 +1,308 @@
+"""`encoding: openedx`: what is published is to the byte what the event bus of Open edX writes.
+
+The vectors were made by openedx-events itself. The registry is a real one.
+"""
+
+import json
+import os
+import time
+import urllib.request
+import uuid
+from datetime import UTC, datetime
+
+import pytest
+from bus import fault
+from conftest import ROOT
+from prometheus import Metrics
+from registry import Registry
+from sidebus.v1.event_pb2 import Event
+from waiting import eventually
+
+VECTORS = {
+    each["event_type"]: each
+    for each in json.loads(
+        (ROOT / "tests/server/avro/data/openedx_vectors.json").read_text(encoding="utf-8")
+    )["events"]
+}
+PUBLISHED = "org.openedx.content_authoring.xblock.published.v1"
+DELETED = "org.openedx.content_authoring.xblock.deleted.v1"
+CATALOG = "org.openedx.content_authoring.course.catalog_info.changed.v1"
+REGISTERED = "org.openedx.learning.student.registration.completed.v1"
+
+BLOCKS = {"blocks": {"event_key_field": "xblock_info.usage_key", "enabled": True}}
+ROUTES = {
+    PUBLISHED: BLOCKS,
+    DELETED: BLOCKS,
+    CATALOG: {"courses": {"event_key_field": "catalog_info.course_key", "enabled": True}},
+    REGISTERED: {"users": {"event_key_field": "user.pii.username", "enabled": True}},
+}
+KEY_OF = {
+    PUBLISHED: ("blocks", lambda data: data["xblock_info"]["usage_key"], "usage_key"),
+    CATALOG: ("courses", lambda data: data["catalog_info"]["course_key"], "course_key"),
+    REGISTERED: ("users", lambda data: data["user"]["pii"]["username"], "username"),
+}
+
+
+def get(url):
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, timeout=10) as answer:
+        return json.loads(answer.read())
+
+
+def openedx(registry):
+    return {"encoding": "openedx", "schema_registry": {"url": registry}}
+
+
+@pytest.fixture(scope="module")
+def registry_url():
+    url = os.environ.get("SIDEBUS_TEST_REGISTRY")
+    if not url:
+        pytest.skip("needs SIDEBUS_TEST_REGISTRY (tests/support/registry.py run)")
+    return url
+
+
+@pytest.fixture
+def own_registry():
+    with Registry() as registry:
+        yield registry.start()
+
+
+def schema_of(event_type):
+    """As a client may have it: not in the order and the spacing in which it is registered."""
+    return json.dumps(VECTORS[event_type]["schema"], separators=(",", ":"))
+
+
+def event_of(event_type, sample="full", **fields):
+    data = json.dumps(VECTORS[event_type]["vectors"][sample]["record"]).encode()
+    event = Event(id=str(uuid.uuid1()), type=event_type, data=data, schema=schema_of(event_type))
+    event.MergeFrom(Event(**fields))
+    return event
+
+
+def framed(identity, avro):
+    return b"\x00" + identity.to_bytes(4, "big") + avro
+
+
+def reason_of(result):
+    """Empty: it is published."""
+    return fault(result.error).reason if result.HasField("error") else ""
+
+
+def avro_string(text):
+    raw = text.encode()
+    number, size = len(raw) * 2, b""
+    while number > 0x7F:
+        size += bytes([number & 0x7F | 0x80])
+        number >>= 7
+    return size + bytes([number]) + raw
+
+
+def test_a_dict_of_the_python_client_is_the_record_of_a_stock_producer(
+    gateway, client, cluster, registry_url
+):
+    one = gateway(ROUTES, partitions=1, **openedx(registry_url))
+    bus = client(one)
+
+    for event_type, (topic, key_of, field) in KEY_OF.items():
+        vector = VECTORS[event_type]
+        for number, (sample, expected) in enumerate(vector["vectors"].items()):
+            identity = str(uuid.uuid1())
+            when = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+            bus.publish(
+                event_type,
+                expected["record"],
+                id=identity,
+                time=when,
+                source="openedx/cms/web",
+                schema=schema_of(event_type),
+            )
+
+            record = cluster.records(f"{one.prefix}-{topic}")[number]
+            value_id, key_id = (
+                int.from_bytes(each[1:5], "big") for each in (record.value(), record.key())
+            )
+            assert record.value() == framed(value_id, bytes.fromhex(expected["avro_hex"])), sample
+            key = key_of(expected["record"])
+            assert record.key() == framed(key_id, avro_string(key))
+            headers = record.headers()
+            assert headers[:8] == [
+                ("ce_specversion", b"1.0"),
+                ("content-type", b"application/avro"),
+                ("ce_datacontenttype", b"application/avro"),
+                ("ce_type", event_type.encode()),
+                ("ce_id", identity.encode()),
+                ("ce_source", b"openedx/cms/web"),
+                ("ce_time", b"2026-01-02T03:04:05.678901+00:00"),
+                ("ce_minorversion", b"0"),
+            ]
+            assert [name for name, _ in headers[8:]] == ["sourcehost", "sourcelib"]
+
+            # As a consumer finds the schemas: by the ids in the bytes.
+            text = get(f"{registry_url}/schemas/ids/{value_id}")["schema"]
+            assert json.loads(text) == vector["schema"]
+            key_schema = json.loads(get(f"{registry_url}/schemas/ids/{key_id}")["schema"])
+            assert key_schema in ({"name": field, "type": "string"}, "string", {"type": "string"})
+            subject = f"{one.prefix}-{topic}-{event_type}.CloudEvent"
+            version = get(f"{registry_url}/subjects/{subject}/versions/latest")
+            assert version["schema"] == vector["schema_string_sorted"]
+            assert version["id"] == value_id
+            keys = get(f"{registry_url}/subjects/{one.prefix}-{topic}-string/versions/latest")
+            assert keys["id"] == key_id
+
+
+def test_a_schema_file_stands_in_for_the_schema_of_the_event(
+    gateway, connect, cluster, registry_url, tmp_path
+):
+    name = PUBLISHED.replace(".", "+") + "_schema.avsc"
+    (tmp_path / name).write_text(json.dumps(VECTORS[PUBLISHED]["schema"], indent=4))
+    one = gateway(
+        ROUTES, partitions=1, schemas={"directory": str(tmp_path)}, **openedx(registry_url)
+    )
+    bus = connect(one)
+
+    event = event_of(PUBLISHED)
+    event.schema = ""
+    bus.must_publish(event)
+
+    (record,) = cluster.records(f"{one.prefix}-blocks")
+    assert record.value()[5:].hex() == VECTORS[PUBLISHED]["vectors"]["full"]["avro_hex"]
+    event = event_of(DELETED)
+    event.schema = ""
+    (result,) = bus.publish(event)
+    assert reason_of(result) == "SCHEMA_MISSING"
+    described = {each.type: each for each in bus.describe().event_types}
+    assert {each.encoding for each in described.values()} == {"openedx"}
+    assert not described[PUBLISHED].needs_schema
+    assert described[DELETED].needs_schema
+
+
+def test_keys_go_to_the_partitions_of_a_stock_producer(gateway, connect, cluster, registry_url):
+    """librdkafka's consistent_random over the framed bytes, as confluent-kafka has it."""
+    from confluent_kafka import Producer
+
+    one = gateway(ROUTES, partitions=7, **openedx(registry_url))
+    bus = connect(one)
+    data = VECTORS[PUBLISHED]["vectors"]["full"]["record"]
+    events = []
+    for number in range(40):
+        mine = {"xblock_info": data["xblock_info"] | {"usage_key": f"block-v1:x+{number}"}}
+        events.append(event_of(PUBLISHED))
+        events[-1].data = json.dumps(mine).encode()
+    bus.must_publish(*events)
+
+    topic = f"{one.prefix}-blocks"
+    ours = {record.key(): record.partition() for record in cluster.records(topic)}
+    assert len(ours) == 40
+    theirs = {}
+    producer = Producer({"bootstrap.servers": cluster.bootstrap})
+    for key in ours:
+        producer.produce(
+            topic,
+            key=key,
+            value=b"x",
+            on_delivery=lambda _, record: theirs.update({record.key(): record.partition()}),
+        )
+    assert producer.flush(30) == 0
+    assert theirs == ours
+    assert len(set(ours.values())) > 1
+
+
+def test_what_never_fits_is_told_at_once(gateway, connect, registry_url):
+    bus = connect(gateway(ROUTES, partitions=1, **openedx(registry_url)))
+
+    wrong_data = event_of(PUBLISHED)
+    wrong_data.data = b'{"xblock_info": {"usage_key": 1, "block_type": "video"}}'
+    wrong_id = event_of(PUBLISHED)
+    wrong_id.id = "42"
+    no_data = event_of(PUBLISHED)
+    no_data.ClearField("data")
+    no_schema = event_of(PUBLISHED)
+    no_schema.schema = "{"
+    no_key = event_of(REGISTERED)
+    no_key.schema = no_key.schema.replace('"username"', '"name2"')
+
+    results = bus.publish(wrong_data, wrong_id, no_data, no_schema, no_key, event_of(PUBLISHED))
+
+    assert [reason_of(each) for each in results] == [
+        "SCHEMA_MISMATCH",
+        "EVENT_INVALID",
+        "EVENT_INVALID",
+        "EVENT_INVALID",
+        "KEY_FIELD_MISSING",
+        "",
+    ]
+
+
+def test_a_schema_that_the_registry_refuses_stops_no_other_type(gateway, connect, registry_url):
+    bus = connect(gateway(ROUTES, partitions=1, **openedx(registry_url)))
+    bus.must_publish(event_of(PUBLISHED))
+    other = event_of(PUBLISHED)
+    other.schema = other.schema.replace('"block_type"', '"another"')  # without a default
+    other.data = other.data.replace(b'"block_type"', b'"another"')
+
+    refused, fine = bus.publish(other, event_of(DELETED))
+
+    assert reason_of(refused) == "SCHEMA_INCOMPATIBLE"
+    assert fault(refused.error).outcome == "not_written"
+    assert reason_of(fine) == ""
+
+
+def test_without_registering_only_what_is_registered_is_written(
+    gateway, connect, cluster, registry_url
+):
+    config = openedx(registry_url)
+    first = gateway(ROUTES, partitions=1, **config)
+    connect(first).must_publish(event_of(PUBLISHED))
+    config["schema_registry"]["register"] = "never"
+    second = connect(gateway(ROUTES, partitions=1, **config))
+
+    fine, refused = second.publish(event_of(PUBLISHED), event_of(CATALOG))
+
+    assert reason_of(fine) == ""
+    assert reason_of(refused) == "SCHEMA_INCOMPATIBLE"
+    values = [record.value() for record in cluster.records(f"{first.prefix}-blocks")]
+    assert len(values) == 2
+    assert values[0] == values[1]
+
+
+def test_an_outage_of_the_registry_costs_new_types_only(gateway, connect, own_registry):
+    one = gateway(ROUTES, partitions=1, **openedx(own_registry.address))
+    bus = connect(one)
+    bus.must_publish(event_of(PUBLISHED))
+    own_registry.stop()
+
+    begun = time.monotonic()
+    known, new, behind = bus.publish(event_of(PUBLISHED), event_of(DELETED), event_of(PUBLISHED))
+
+    assert time.monotonic() - begun < 5
+    assert [reason_of(each) for each in (known, behind)] == ["", ""]
+    assert reason_of(new) == "REGISTRY_DOWN"
+    assert fault(new.error).code == "UNAVAILABLE"
+    assert fault(new.error).outcome == "not_written"
+    begun = time.monotonic()
+    bus.must_publish(*(event_of(PUBLISHED) for _ in range(100)))
+    assert time.monotonic() - begun < 5
+
+    own_registry.start()
+
+    def written():
+        (result,) = bus.publish(event_of(DELETED))
+        return reason_of(result) == ""
+
+    eventually(written, "the gateway asks the registry again", 30)
+    counted = Metrics.of(one)
+    assert counted.value("sidebus_schema_requests_total", op="register", result="miss") >= 3
+
+
+def test_a_wrong_configuration_is_told_before_anything_starts(gateway, tmp_path):
+    one = gateway(ROUTES, start=False, encoding="openedx")
+    assert one.launch().wait() == 1
+    assert "openedx needs a schema registry" in one.log()
+
+    name = PUBLISHED.replace(".", "+") + "_schema.avsc"
+    (tmp_path / name).write_text("{")
+    two = gateway(
+        ROUTES, start=False, schemas={"directory": str(tmp_path)}, **openedx("http://127.0.0.1:9")
+    )
+    assert two.launch().wait() == 1
+    assert name in two.log()
