@@ -45,7 +45,7 @@ void DeliveryBook::SetEvent(BufferedRecord& record, TypeQueue* type, DecodedEven
   unsettled_bytes_ += record.bytes;
   budget_.Take(record.cost);
   partition.bytes += record.cost;
-  if (type == nullptr) NoteFailure(record, decoded.error.message(), now);
+  if (type == nullptr) NoteFailure(record, std::string(decoded.error.message()), now);
 }
 
 void DeliveryBook::Decoded(std::uint64_t number, DecodedEvent decoded, SteadyTime now) {
