@@ -233,7 +233,7 @@ TEST_F(OpenedxRecordsTest, BadHeadersNeedNoSchemaToBeUndecodable) {
 TEST_F(OpenedxRecordsTest, WhatIsSaidToBeASchemaAndIsNoneMakesThemUndecodable) {
   const Record record =
       RecordOf("a", "k", schema_registry_->Add({"bad", R"({"type": "no such type"})"}));
-  ExpectUndecodable(record, "no such type");
+  ExpectUndecodable(record, "the Avro schema");
 }
 
 TEST_F(OpenedxRecordsTest, FewBytesThatMeanAGreatDealAreNotDelivered) {
