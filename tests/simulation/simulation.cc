@@ -136,10 +136,9 @@ void Simulation::Publish() {
     const bool wanted = !unwanted && (all_wanted_ || type.name == "order");
     auto fate = wanted ? GroupChecker::Fate::kDelivered : GroupChecker::Fate::kAny;
     const bool openedx = openedx_ && choices_.OneIn(2);
-    const bool never = openedx && choices_.OneIn(20);  // nobody has its schema
-    if (never && wanted) {
-      fate = dead_letters_ ? GroupChecker::Fate::kDead : GroupChecker::Fate::kAny;
-    }
+    // Nobody has its schema.
+    const bool never = openedx && wanted && choices_.OneIn(20);
+    if (never) fate = dead_letters_ ? GroupChecker::Fate::kDead : GroupChecker::Fate::kAny;
     for (auto& group : groups_) group->Published(topic, partition, key, fate);
     if (openedx) {
       const std::optional<std::uint64_t> schema =
