@@ -8,6 +8,7 @@ namespace sidebus {
 // Names of CloudEvents in Kafka records.
 inline constexpr std::string_view kAttributePrefix = "ce_";
 inline constexpr std::string_view kContentType = "content-type";
+inline constexpr std::string_view kDataContentType = "ce_datacontenttype";
 inline constexpr std::string_view kTraceParent = "traceparent";
 inline constexpr std::string_view kTraceState = "tracestate";
 
@@ -24,5 +25,8 @@ inline constexpr std::array<std::string_view, 9> kAttributeNames = {
 
 // Whether a content type says that the value is a whole event, not just its data.
 bool IsCloudEventsContentType(std::string_view content_type);
+
+// Whether a content type, with or without parameters, is application/avro.
+bool IsAvroContentType(std::string_view content_type);
 
 }  // namespace sidebus

@@ -45,7 +45,7 @@ class OpenedxHeaderReader {
       {"ce_type", "ce_id", "ce_source", "ce_time", "ce_minorversion", kSourceHost, kSourceLib});
 
   static bool IsIgnored(std::string_view name) {
-    return name == "ce_specversion" || name == kContentType || name == "ce_datacontenttype";
+    return name == "ce_specversion" || name == kContentType || name == kDataContentType;
   }
 
   absl::Status ReadKnown(Known known, const RawHeaders::View& header) {

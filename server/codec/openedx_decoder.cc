@@ -5,6 +5,7 @@
 #include "fmt/format.h"
 #include "server/avro/decode_avro.h"
 #include "server/base/error.h"
+#include "server/codec/attributes.h"
 #include "server/codec/openedx_headers.h"
 
 namespace sidebus {
@@ -34,6 +35,18 @@ std::string KeyOf(const std::string& key, const AvroSchema* schema) {
 }
 
 }  // namespace
+
+bool IsOpenedxRecord(const RawRecord& record) {
+  bool avro = false;
+  bool other = false;
+  for (const auto& [name, value] : record.headers) {
+    if (!value.has_value() || (name != kContentType && name != kDataContentType)) continue;
+    if (IsCloudEventsContentType(*value)) return false;
+    (IsAvroContentType(*value) ? avro : other) = true;
+  }
+  if (avro || other) return avro;
+  return record.value.has_value() && ReadConfluentFrame(*record.value).has_value();
+}
 
 absl::StatusOr<OpenedxSchemaIds> OpenedxDecoder::SchemaIdsOf(const RawRecord& record) const {
   const auto value = ReadValue(record);

@@ -19,6 +19,17 @@ struct OpenedxSchemaIds {
   friend bool operator==(const OpenedxSchemaIds&, const OpenedxSchemaIds&) = default;
 };
 
+// Whether a record is Open edX's, on a topic where there are records of CloudEvents too. The consumers
+// of Open edX do not look at content types, so what says nothing is judged by its value:
+//
+//   content-type, ce_datacontenttype           value       is of
+//   one that says a whole CloudEvents event    any         CloudEvents
+//   one of them is application/avro            any         Open edX
+//   another one                                any         CloudEvents
+//   none                                       framed      Open edX
+//   none                                       not framed  CloudEvents
+bool IsOpenedxRecord(const RawRecord& record);
+
 // Reads records of Open edX as events with JSON data. Whoever calls asks for the ids, finds their
 // schemas, and decodes.
 //

@@ -82,6 +82,10 @@ bool IsCloudEventsContentType(std::string_view content_type) {
   return absl::StartsWithIgnoreCase(MediaType(content_type), "application/cloudevents");
 }
 
+bool IsAvroContentType(std::string_view content_type) {
+  return absl::EqualsIgnoreCase(MediaType(content_type), MediaType(kAvroContentType));
+}
+
 absl::Status NoEvent(std::string_view field, std::string_view what) {
   return MakeError(Reason::kEventInvalid,
                    fmt::format("the record is no CloudEvents event: `{}` {}", field, what),

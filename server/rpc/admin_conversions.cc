@@ -15,6 +15,8 @@ namespace {
 
 v1::PartitionState::State StateToProto(RecordState state) {
   switch (state) {
+    case RecordState::kDecoding:
+      return v1::PartitionState::STATE_DECODING;
     case RecordState::kReady:
       return v1::PartitionState::STATE_READY;
     case RecordState::kHeld:

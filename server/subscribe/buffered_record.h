@@ -8,8 +8,10 @@
 #include <string_view>
 #include <vector>
 
+#include "server/avro/avro_schema.h"
 #include "server/base/clock.h"
 #include "server/broker/consumer.h"
+#include "server/codec/confluent_frame.h"
 #include "server/codec/dead_letter.h"
 #include "server/event/event.h"
 #include "server/subscribe/intrusive_list.h"
@@ -24,6 +26,7 @@ struct BufferedRecord;
 
 // What becomes of a record is in DeliveryBook's table. Gone and settled records are not kept.
 enum class RecordState : std::uint8_t {
+  kDecoding,       // waits for its schema
   kReady,          // may be handed out as soon as it is first in its lane
   kHeld,           // a stream has it
   kWaiting,        // for its backoff
@@ -48,23 +51,27 @@ struct Failure {
 //
 // Ownership: RecordPool. Linked into its partition always; into its lane from arrival to the end;
 // and into at most one *place*: the type's queue (ready and first in its lane), one of its holder's
-// lists (held), or DeliveryBook's list of letters to write.
+// lists (held), DeliveryBook's list of letters to write, or one of AwaitedSchemas (decoding).
 struct BufferedRecord {
   DeliveryTag tag;
   std::int64_t offset = -1;
   SystemTime broker_time{};
   std::uint64_t number = 0;            // of arrival in this subscription; breaks ties
-  std::shared_ptr<const Event> event;  // null: could not be decoded
-  RawRecord rest;                      // what the event did not take of the record
-  std::unique_ptr<Failure> failure;    // null: nothing failed yet
-  std::uint64_t bytes = 0;             // counts against windows
-  std::uint64_t cost = 0;              // taken from the memory budget
+  std::shared_ptr<const Event> event;  // null: could not be decoded; decoding: its headers only
+  std::shared_ptr<const AvroSchema> schema;  // of the event's data; null: they are as stored
+  RawRecord rest;                            // what the event did not take of the record
+  std::unique_ptr<Failure> failure;          // null: nothing failed yet
+  std::uint64_t bytes = 0;                   // counts against windows
+  std::uint64_t cost = 0;                    // taken from the memory budget
 
   PartitionBuffer* partition = nullptr;
   TypeQueue* type = nullptr;  // null: could not be decoded
   Lane* lane = nullptr;       // null: independent of all others
 
   RecordState state = RecordState::kReady;
+  bool too_large = false;   // for any stream
+  bool holds_back = false;  // while decoding: is the first of its lane
+  SchemaId awaited;         // while decoding
   std::uint32_t attempt = 1;
   std::uint32_t interruptions = 0;
   std::uint32_t delivered = 0;  // the attempt of the last delivery; 0: none yet

@@ -11,21 +11,6 @@ namespace {
 constexpr std::uint32_t kMinShareEvents = 64;
 constexpr std::uint64_t kMinShareBytes = 64 << 10;
 
-// What a buffered record costs beyond its bytes, and each of its headers and extensions (as map
-// node or string objects; short ones are counted twice).
-constexpr std::uint64_t kRecordOverhead = sizeof(BufferedRecord) + sizeof(Event) + 64;
-constexpr std::uint64_t kAttributeOverhead = 2 * sizeof(std::string) + 64;
-
-std::uint64_t CostOf(const DecodedRecord& record) {
-  const std::size_t attributes =
-      record.event == nullptr ? 0 : record.event->headers.size() + record.event->extensions.size();
-  // A structured record is kept as it was beside the event that was read from it.
-  const std::size_t twice =
-      record.event != nullptr && record.rest.value.has_value() ? record.rest.value->size() : 0;
-  return record.bytes + twice + record.rest.headers.memory() + kRecordOverhead +
-         attributes * kAttributeOverhead;
-}
-
 }  // namespace
 
 DeliveryBook::DeliveryBook(Settings settings, std::shared_ptr<const Router> router,
@@ -161,22 +146,16 @@ void DeliveryBook::Add(PartitionBuffer& partition, std::vector<DecodedRecord> re
 }
 
 void DeliveryBook::AddOne(PartitionBuffer& partition, DecodedRecord decoded, SteadyTime now) {
-  TypeQueue* const type =
-      decoded.event == nullptr ? nullptr : &topics_.Find(partition.topic, decoded.event->type);
-  if (type == nullptr) topics_.CountUndecodable(partition.topic);
   if (decoded.elsewhere) {
     metrics_.redriven_elsewhere.Increment();
     decisions_.settled.push_back(decoded.tag);
     return;
   }
+  if (decoded.event == nullptr) topics_.CountUndecodable(partition.topic);
+  TypeQueue* const type =
+      decoded.event == nullptr ? nullptr : &topics_.Find(partition.topic, decoded.event->type);
   if (type != nullptr && !Wanted(*type, now)) {
     Unwanted(*type, partition.topic);
-    decisions_.settled.push_back(decoded.tag);
-    return;
-  }
-  const bool skip = type == nullptr ? settings_.on_undecodable == Undecodable::kSkip : false;
-  const bool unfit = type == nullptr || IsTooLarge(decoded.bytes);
-  if (skip || (unfit && broadcast())) {
     decisions_.settled.push_back(decoded.tag);
     return;
   }
@@ -186,20 +165,25 @@ void DeliveryBook::AddOne(PartitionBuffer& partition, DecodedRecord decoded, Ste
   record.offset = decoded.offset;
   record.broker_time = decoded.broker_time;
   record.number = ++last_number_;
-  record.cost = CostOf(decoded);
-  record.event = std::move(decoded.event);
   record.rest = std::move(decoded.rest);
-  record.bytes = decoded.bytes;
   record.partition = &partition;
-  record.type = type;
   record.buffered_at = now;
-  budget_.Take(record.cost);
-  partition.bytes += record.cost;
   partition.records.PushBack(record);
   ++unsettled_;
-  unsettled_bytes_ += record.bytes;
-  if (type == nullptr) NoteFailure(record, std::string(decoded.error.message()), now);
-  if (partition.lanes.Add(record, decoded.key)) Begin(record, now);
+  const std::optional<AwaitedSchema> awaits = std::move(decoded.awaits);
+  const std::optional<std::string> key = std::move(decoded.key);
+  SetEvent(record, type, std::move(decoded), now);
+  if (!awaits.has_value() && IsSkipped(record)) {
+    decisions_.settled.push_back(record.tag);
+    return Forget(record);
+  }
+  const bool first = partition.lanes.Add(record, key);
+  if (awaits.has_value()) {
+    awaited_.Await(record, *awaits);
+    if (first) HoldBack(record);
+  } else if (first) {
+    Begin(record, now);
+  }
 }
 
 // The record is the first of its lane now.
@@ -208,7 +192,7 @@ void DeliveryBook::Begin(BufferedRecord& record, SteadyTime now) {
     return GiveUp(record, DeadReason::kUndecodable,
                   settings_.on_undecodable == Undecodable::kDeadLetter);
   }
-  if (!IsTooLarge(record.bytes)) return MakeReady(record, false);
+  if (!record.too_large) return MakeReady(record, false);
   NoteFailure(record, "larger than a stream may receive", now);
   GiveUp(record, DeadReason::kUndeliverableSize, true);
 }
@@ -238,10 +222,15 @@ void DeliveryBook::MakeReady(BufferedRecord& record, bool front) {
 
 void DeliveryBook::BecameFirst(BufferedRecord* record, SteadyTime now) {
   while (record != nullptr && record->state == RecordState::kReady) {
+    if (IsSkipped(*record)) {
+      record = TakeOut(*record);
+      continue;
+    }
     if (record->type == nullptr || Wanted(*record->type, now)) return Begin(*record, now);
     Unwanted(*record->type, record->partition->topic);
     record = TakeOut(*record);
   }
+  if (record != nullptr && record->state == RecordState::kDecoding) HoldBack(*record);
 }
 
 void DeliveryBook::SettleRecord(BufferedRecord& record, Counter& result, SteadyTime now) {
@@ -276,6 +265,9 @@ void DeliveryBook::Forget(BufferedRecord& record) {
 
 void DeliveryBook::LeaveState(BufferedRecord& record) {
   switch (record.state) {
+    case RecordState::kDecoding:
+      StopDecoding(record);
+      break;
     case RecordState::kReady:
       LeavePlace(record);
       break;
@@ -393,6 +385,7 @@ std::optional<SteadyTime> DeliveryBook::NextDue(SteadyTime now) const {
   }
   if (!backoffs_.empty()) consider(std::get<SteadyTime>(*backoffs_.begin()));
   if (retry_memory_.has_value()) consider(*retry_memory_);
+  if (const auto ask = awaited_.NextDue(); ask.has_value()) consider(*ask);
   return next;
 }
 

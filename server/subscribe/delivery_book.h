@@ -12,7 +12,9 @@
 
 #include "absl/functional/function_ref.h"
 #include "server/base/memory_budget.h"
+#include "server/subscribe/awaited_schemas.h"
 #include "server/subscribe/dead_letters.h"
+#include "server/subscribe/decoded_record.h"
 #include "server/subscribe/group_state.h"
 #include "server/subscribe/partition_buffer.h"
 #include "server/subscribe/stream_state.h"
@@ -20,25 +22,13 @@
 
 namespace sidebus {
 
-// A record on its way into the book.
-struct DecodedRecord {
-  DeliveryTag tag;
-  std::int64_t offset = -1;
-  SystemTime broker_time{};
-  std::optional<std::string> key;
-  std::shared_ptr<const Event> event;  // null: `error` says why it can never be decoded
-  absl::Status error;
-  RawRecord rest;           // what the event did not take of the record
-  std::uint64_t bytes = 0;  // of the whole record
-  bool elsewhere = false;   // redriven for another group
-};
-
 // Who holds which record of a group, and what becomes of it: the records that were taken from the
 // consumer and are not settled, their lanes, attempts, leases and backoffs.
 //
 // clang-format off
 //  state \ input  dispatch  ack       nack retry,       nack      nack      backoff  stream   letter   revoked
 //                                     lease over        reject    skip      over     gone     written
+//  decoding*3     -         -         -                 -         -         -        -        -        gone
 //  ready          held      settled*  -                 -         -         -        -        -        gone
 //  held           -         settled   waiting; without  dead-     settled   -        ready,   -        gone,
 //                                     attempts left     lettering                    front;            told
@@ -57,11 +47,19 @@ struct DecodedRecord {
 //      a stream that settled such an id is told (LEASE_EXPIRED, DELIVERY_REVOKED,
 //      DELIVERY_UNKNOWN). Held but not taken yet by the stream's transport: the id is unknown.
 //   *2 a letter that is under way may still be confirmed in the grace of a revocation
+//   *3 ready when its schema is there; as one that is no event when there can never be one. Nobody
+//      holds it, nor has its id.
 //
 // Without dead letters, halted stands for dead-lettering. A record that is no event, or too large for
 // any stream, is dead-lettered (or halted, or settled: `on_undecodable`) when it is the first of its
 // lane. A letter that cannot be written is written again with back-off; one that is too large even
 // without its detail is halted.
+//
+// A record of Open edX whose schema is not there is decoding, wherever it is in its lane: it keeps its
+// place, its partition and its memory, and those behind it wait. While the registry does not answer
+// it waits on. Lanes are by the bytes of the key in the record, framing and all, so they are the same
+// for what is decoded and what is not. (One key under two schema ids is two lanes; it is two keys to
+// Kafka, too, which mostly puts them into different partitions.)
 //
 // A stream that vanishes interrupts what it held. After some interruptions a record is delivered
 // alone, with nothing else held by that stream, so that one that makes applications crash is told
@@ -122,6 +120,10 @@ class DeliveryBook {
   Room RoomFor(PartitionBuffer& partition, SteadyTime now);
   void Add(PartitionBuffer& partition, std::vector<DecodedRecord> records, SteadyTime now);
 
+  // What became of a record that was to be decoded (delivery_book_decoding.cc). One that is gone is of
+  // no interest any more.
+  void Decoded(std::uint64_t number, DecodedEvent decoded, SteadyTime now);
+
   // Hands ready records to streams with room: most room first, types in turn.
   void Dispatch();
 
@@ -162,6 +164,7 @@ class DeliveryBook {
   void Touch(StreamState& stream);
 
   Topics& topics() { return topics_; }
+  AwaitedSchemas& awaited() { return awaited_; }
   std::size_t stream_count() const { return streams_.size(); }
   std::size_t held() const;
   std::size_t unsettled() const { return unsettled_; }
@@ -185,7 +188,12 @@ class DeliveryBook {
   bool Wanted(const TypeQueue& queue, SteadyTime now) const;
   void AddOne(PartitionBuffer& partition, DecodedRecord decoded, SteadyTime now);
   void Unwanted(TypeQueue& queue, const TopicQueues& topic);
-  bool IsTooLarge(std::uint64_t bytes) const { return bytes > settings_.max_delivery_bytes; }
+  void SetEvent(BufferedRecord& record, TypeQueue* type, DecodedEvent decoded, SteadyTime now);
+  void HoldBack(BufferedRecord& record);
+  void StopDecoding(BufferedRecord& record);
+  bool IsSkipped(const BufferedRecord& record) const;
+  static std::shared_ptr<const Event> EventFor(const BufferedRecord& record,
+                                               const StreamState& stream);
   void Begin(BufferedRecord& record, SteadyTime now);
   void MakeReady(BufferedRecord& record, bool front);
   void BecameFirst(BufferedRecord* record, SteadyTime now);
@@ -223,6 +231,7 @@ class DeliveryBook {
   GroupMetrics metrics_;
   Topics topics_;
   RecordPool pool_;
+  AwaitedSchemas awaited_;
   std::map<AssignmentId, std::unique_ptr<PartitionBuffer>> partitions_;
   std::vector<StreamState*> streams_;
   std::set<Due> backoffs_;
@@ -240,7 +249,7 @@ class DeliveryBook {
   std::uint64_t last_number_ = 0;
   std::size_t unsettled_ = 0;
   std::uint64_t unsettled_bytes_ = 0;
-  std::size_t held_back_ = 0;  // waiting, dead-lettering or halted
+  std::size_t held_back_ = 0;  // waiting, dead-lettering or halted; first of its lane and decoding
   std::uint32_t share_events_ = 0;
   std::uint64_t share_bytes_ = 0;
   Decisions decisions_;

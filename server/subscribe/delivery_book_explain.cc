@@ -23,7 +23,8 @@ std::string CleanText(std::string_view text) {
   return clean;
 }
 
-std::string LastErrorOf(const BufferedRecord& record) {
+std::string LastErrorOf(const BufferedRecord& record, const AwaitedSchemas& awaited) {
+  if (record.state == RecordState::kDecoding) return CleanText(awaited.WhyWaits(record));
   if (record.failure == nullptr) return "";
   const Failure& failure = *record.failure;
   if (record.state != RecordState::kDeadLettering || failure.write_error.empty()) {
@@ -34,6 +35,7 @@ std::string LastErrorOf(const BufferedRecord& record) {
 }
 
 bool IsHeldBack(const BufferedRecord& record) {
+  if (record.state == RecordState::kDecoding) return record.holds_back;
   return record.state == RecordState::kWaiting || record.state == RecordState::kDeadLettering ||
          record.state == RecordState::kHalted;
 }
@@ -71,7 +73,7 @@ std::vector<PartitionState> DeliveryBook::Explain(SteadyTime now) const {
     state.head = PartitionState::Head{.offset = first->offset,
                                       .attempt = first->attempt,
                                       .state = first->state,
-                                      .last_error = LastErrorOf(*first)};
+                                      .last_error = LastErrorOf(*first, awaited_)};
   }
   return states;
 }

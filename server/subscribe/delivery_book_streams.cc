@@ -110,7 +110,7 @@ std::vector<Delivery> DeliveryBook::Take(StreamState& stream, std::uint32_t max_
     deliveries.push_back(Delivery{.id = record.delivery_id,
                                   .attempt = record.attempt,
                                   .interruptions = record.interruptions,
-                                  .event = record.event,
+                                  .event = EventFor(record, stream),
                                   .topic = record.partition->topic.topic,
                                   .partition = record.partition->partition,
                                   .offset = record.offset,

@@ -319,9 +319,11 @@ class LiveSubscriptions::Impl : public std::enable_shared_from_this<Impl> {
 LiveSubscriptions::LiveSubscriptions(SubscribeOptions options, std::shared_ptr<const Router> router,
                                      Broker& broker, MemoryBudget& budget, const Clock& clock,
                                      Timers& timers, SubscribeMetrics& metrics,
-                                     DeadLetters* dead_letters)
-    : impl_(std::make_shared<Impl>(SubscribeWorld{options, std::move(router), broker, budget, clock,
-                                                  timers, metrics, dead_letters})) {}
+                                     DeadLetters* dead_letters, SchemaCache* schemas)
+    : impl_(std::make_shared<Impl>(SubscribeWorld{
+          options, std::move(router), broker, budget, clock, timers, metrics, dead_letters,
+          options.openedx && schemas != nullptr ? std::make_shared<WriterSchemas>(*schemas, clock)
+                                                : nullptr})) {}
 
 LiveSubscriptions::~LiveSubscriptions() { impl_->Stop(); }
 

@@ -16,6 +16,7 @@
 namespace sidebus {
 
 class DeadLetters;
+class SchemaCache;
 class SubscribeMetrics;
 
 // The `subscribe` and `limits` parts of the configuration that matter here.
@@ -37,6 +38,7 @@ struct SubscribeOptions {
   std::uint32_t max_subscriptions = 32;
   std::uint32_t max_broadcast_streams = 16;
   std::uint64_t jitter_seed = 1;  // of the backoffs' jitter
+  bool openedx = false;           // records of Open edX are read as such (IsOpenedxRecord)
 };
 
 class Subscription;
@@ -52,10 +54,12 @@ enum class DrainFor : std::uint8_t { kUntilResumed, kGood };
 // use any more, and only `clock` must still be there.
 class LiveSubscriptions {
  public:
-  // `dead_letters` null: there are none, and what would go there is halted.
+  // `dead_letters` null: there are none, and what would go there is halted. `schemas`: for records of
+  // Open edX; null: all records are read as CloudEvents, whatever the options say.
   LiveSubscriptions(SubscribeOptions options, std::shared_ptr<const Router> router, Broker& broker,
                     MemoryBudget& budget, const Clock& clock, Timers& timers,
-                    SubscribeMetrics& metrics, DeadLetters* dead_letters = nullptr);
+                    SubscribeMetrics& metrics, DeadLetters* dead_letters = nullptr,
+                    SchemaCache* schemas = nullptr);
   ~LiveSubscriptions();
 
   // Validates the start completely, then attaches a stream to the group's subscription, which it

@@ -179,6 +179,7 @@ absl::StatusOr<EffectiveStart> CheckStart(const SubscribeStart& start,
   if (auto named = CheckName("member", start.member, kMaxMemberLength); !named.ok()) return named;
   result.group = start.group;
   result.member = start.member;
+  result.data_format = start.data_format;
   auto topics = ResolveTopics(start, router);
   if (!topics.ok()) return topics.status();
   result.topics = *std::move(topics);

@@ -30,6 +30,7 @@ struct EffectiveStart {
   Duration lease{};
   RetryPolicy retry;
   std::string member;
+  DataFormat data_format = DataFormat::kStored;
 };
 
 // Checks a start completely and completes it. Errors, with metadata `field`, `event_type` or

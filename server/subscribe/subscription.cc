@@ -8,7 +8,6 @@
 
 #include "server/base/error.h"
 #include "server/base/log.h"
-#include "server/codec/cloudevents.h"
 
 namespace sidebus {
 
@@ -117,46 +116,6 @@ Room Subscription::RoomFor(AssignmentId assignment) {
   return room;
 }
 
-void Subscription::OnRecords(AssignmentId assignment, std::vector<ConsumedRecord> records) {
-  PartitionBuffer* partition = nullptr;
-  {
-    MutexLock lock(mu_);
-    partition = book_.Find(assignment);
-  }
-  if (partition == nullptr) return;
-
-  // Decoded without the lock. The buffer stays where it is: only OnRevoked() takes it away, and the
-  // handler's methods are called one at a time.
-  std::vector<DecodedRecord> decoded;
-  decoded.reserve(records.size());
-  Position position{*partition->topic.topic, partition->partition, -1};
-  for (ConsumedRecord& record : records) {
-    DecodedRecord& next = decoded.emplace_back();
-    next.tag = record.tag;
-    next.offset = position.offset = record.offset;
-    next.broker_time = record.timestamp;
-    next.key = record.record.key;
-    next.bytes = SizeOf(record.record);
-    next.elsewhere = RedriveGroupOf(record.record.headers).value_or(first_.group) != first_.group;
-    auto event = DecodeCloudEvent(record.record, position);
-    if (event.ok()) {
-      next.event = std::make_shared<const Event>(*std::move(event));
-    } else {
-      next.error = event.status();
-    }
-    next.rest = std::move(record.record);
-  }
-
-  Effects effects;
-  {
-    MutexLock lock(mu_);
-    book_.Add(*partition, std::move(decoded), world_.clock.Now());
-    book_.Dispatch();
-    effects = Collect(Caller::kThread);
-  }
-  Run(std::move(effects));
-}
-
 void Subscription::OnRevoking(AssignmentId assignment) {
   Effects effects;
   {
@@ -217,6 +176,10 @@ Subscription::Effects Subscription::Collect(Caller caller) {
              world_.clock.WallNow())) {
     effects.letters.push_back(*std::move(letter));
   }
+  effects.questions = book_.awaited().TakeQuestions(now);
+  if (const auto ask = book_.awaited().NextDue(); ask.has_value()) {
+    due = std::min(due.value_or(*ask), *ask);
+  }
   while (true) {
     DeliveryBook::Decisions decisions = book_.TakeDecisions();
     if (decisions.due.has_value()) due = std::min(due.value_or(*decisions.due), *decisions.due);
@@ -253,6 +216,7 @@ void Subscription::Run(Effects effects) {
   while (true) {
     for (const auto& gate : effects.notify) gate->Notify();
     if (effects.arm.has_value()) Arm(*effects.arm);
+    for (const SchemaId id : effects.questions) Ask(id);
     const std::vector<LetterResult> refused = Write(std::move(effects.letters));
     if (effects.closed) {
       world_.timers.At(world_.clock.Now(), [self = shared_from_this()] { self->TakeDown(); });

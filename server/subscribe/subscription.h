@@ -12,6 +12,8 @@
 #include "server/subscribe/dead_letters.h"
 #include "server/subscribe/delivery_book.h"
 #include "server/subscribe/live_subscriptions.h"
+#include "server/subscribe/record_decoder.h"
+#include "server/subscribe/writer_schemas.h"
 
 namespace sidebus {
 
@@ -43,7 +45,8 @@ struct SubscribeWorld {
   const Clock& clock;
   Timers& timers;
   SubscribeMetrics& metrics;
-  DeadLetters* dead_letters = nullptr;  // null: off
+  DeadLetters* dead_letters = nullptr;     // null: off
+  std::shared_ptr<WriterSchemas> schemas;  // null: all records are CloudEvents
 };
 
 // One group in this process: one broker consumer, any number of streams. Joins the consumer and the
@@ -128,6 +131,7 @@ class Subscription final : public ConsumerHandler,
   struct Effects {
     std::vector<std::shared_ptr<SinkGate>> notify;
     std::vector<DeliveryBook::LetterToWrite> letters;
+    std::vector<SchemaId> questions;
     std::optional<SteadyTime> arm;
     bool closed = false;  // the subscription can be taken down
   };
@@ -143,6 +147,14 @@ class Subscription final : public ConsumerHandler,
   // The results of those that were refused at once; the others come later.
   std::vector<LetterResult> Write(std::vector<DeliveryBook::LetterToWrite> letters);
   Effects Note(const std::vector<LetterResult>& results);
+  // Records of Open edX (subscription_decoding.cc). An answer goes to the timer thread; there what
+  // waited for it is decoded, without the lock.
+  RecordDecoder MakeDecoder() const;
+  void Ask(SchemaId id);
+  void PostAnswer(SchemaId id, const absl::Status& answer);
+  void OnAnswer(SchemaId id, const absl::Status& answer);
+  void DecodeWaiting();
+
   void Arm(SteadyTime when);
   void OnTimer();
   void SendHeartbeats(SteadyTime now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -84,6 +84,10 @@ void Application::Absorb(Outgoing out) {
 void Application::Take(const Delivery& delivery) {
   if (delivery.id <= last_id_) report_.Violation("stream {}: ids do not ascend", id_);
   last_id_ = delivery.id;
+  if (delivery.event->data !=
+      GroupChecker::DataOf(*delivery.topic, delivery.partition, delivery.offset)) {
+    report_.Violation("stream {}: an event has the data of another one", id_);
+  }
   held_.push_back({delivery.id, checker_.Delivered(holder_, delivery, clock_.Now())});
   report_.Trace("{} stream {} got {}/{}@{} as {} attempt {}{}", member_, id_, *delivery.topic,
                 delivery.partition, delivery.offset, delivery.id, delivery.attempt,

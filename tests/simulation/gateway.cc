@@ -16,14 +16,23 @@ void Gateway::Start() {
     dead_letters_ = std::make_unique<DeadLetters>(DeadLetterOptions{}, world_.router, *producer_,
                                                   letter_budget_, world_.clock, world_.timers);
   }
+  if (world_.options.openedx) {
+    auto registry = std::make_unique<MemoryRegistry>(world_.clock, world_.timers);
+    for (const SubjectSchema& schema : world_.schemas) registry->Add(schema);
+    registry_ = registry.get();
+    schemas_ = std::make_unique<SchemaCache>(std::move(registry), world_.clock);
+    SetRegistry(registry_down_, registry_delay_);
+  }
   live_ = std::make_unique<LiveSubscriptions>(world_.options, world_.router, world_.broker,
                                               *budget_, world_.clock, world_.timers, world_.metrics,
-                                              dead_letters_.get());
+                                              dead_letters_.get(), schemas_.get());
 }
 
 // As a crash: consumers leave no word, letters under way are given up.
 void Gateway::End() {
   live_.reset();
+  registry_ = nullptr;
+  schemas_.reset();
   dead_letters_.reset();
   producer_.reset();
   if (letter_budget_.used() != 0) world_.report.Violation("memory of letters was not given back");
@@ -61,6 +70,14 @@ void Gateway::Drain(Duration grace) {
   world_.report.Trace("{}.{} drains", name_, incarnation_);
   live_->Drain(grace, "stopping", DrainFor::kGood,
                [drained = drained_](std::size_t) { *drained = true; });
+}
+
+void Gateway::SetRegistry(bool down, Duration delay) {
+  registry_down_ = down;
+  registry_delay_ = delay;
+  if (registry_ == nullptr) return;
+  registry_->SetDown(down);
+  registry_->SetDelay(delay);
 }
 
 bool Gateway::RestartAfterDrain() {

@@ -7,9 +7,11 @@
 
 #include "server/base/memory_budget.h"
 #include "server/broker/producer.h"
+#include "server/codec/schema_cache.h"
 #include "server/subscribe/dead_letters.h"
 #include "server/subscribe/live_subscriptions.h"
 #include "tests/simulation/application.h"
+#include "tests/support/memory_registry.h"
 
 namespace sidebus::simulation {
 
@@ -22,6 +24,7 @@ class Gateway final : private ProducerListener {
     SubscribeOptions options;
     std::uint64_t memory = 0;
     bool dead_letters = false;
+    std::vector<SubjectSchema> schemas;  // that its schema registry has, with ids 1, 2, ...
     std::shared_ptr<const Router> router;
     Broker& broker;
     const Clock& clock;
@@ -48,6 +51,8 @@ class Gateway final : private ProducerListener {
   void Crash();
   // As on SIGTERM: comes back when everything is settled or `grace` is over.
   void Drain(Duration grace);
+  // How its schema registry is from now on. A crash does not mend it.
+  void SetRegistry(bool down, Duration delay);
   // Comes back from a drain that is over. False: there is none, or it goes on.
   bool RestartAfterDrain();
 
@@ -74,6 +79,10 @@ class Gateway final : private ProducerListener {
   MemoryBudget letter_budget_{64 << 10};
   std::unique_ptr<Producer> producer_;
   std::unique_ptr<DeadLetters> dead_letters_;
+  bool registry_down_ = false;
+  Duration registry_delay_{};
+  MemoryRegistry* registry_ = nullptr;
+  std::unique_ptr<SchemaCache> schemas_;
   std::unique_ptr<LiveSubscriptions> live_;
   std::vector<std::unique_ptr<Application>> applications_;
 };

@@ -7,6 +7,7 @@
 #include "server/base/error.h"
 #include "server/codec/cloudevents.h"
 #include "server/routing/router.h"
+#include "tests/simulation/openedx_records.h"
 
 namespace sidebus::simulation {
 namespace {
@@ -42,6 +43,7 @@ Simulation::Simulation(std::uint64_t seed, Faults faults, Report& report)
       steps_(choices_.OneIn(10) ? 600 : choices_.Between(50, 250)),
       all_wanted_(choices_.OneIn(2)),
       dead_letters_(choices_.OneIn(2)),
+      openedx_(choices_.OneIn(2)),
       broker_(time_, choices_.Between(1, 1'000'000)),
       router_(*Router::Make(Routes(), "t")) {
   for (const std::string& topic : kTopics) {
@@ -65,7 +67,7 @@ Simulation::Simulation(std::uint64_t seed, Faults faults, Report& report)
     gateways_.push_back(std::make_unique<Gateway>(
         fmt::format("gateway-{}", i),
         Gateway::World{own, std::uint64_t{choices_.OneIn(4) ? 1u : 8u} << 20, dead_letters_,
-                       router_, broker_, time_, time_, metrics_, report_}));
+                       OpenedxSchemas(), router_, broker_, time_, time_, metrics_, report_}));
   }
 }
 
@@ -76,6 +78,7 @@ SubscribeOptions Simulation::Options() {
   options.retry.max_attempts = static_cast<std::uint32_t>(choices_.Between(2, 6));
   if (dead_letters_) options.retry.on_exhausted = Exhausted::kDeadLetter;
   options.on_undecodable = dead_letters_ ? Undecodable::kDeadLetter : Undecodable::kSkip;
+  options.openedx = openedx_;
   return options;
 }
 
@@ -128,16 +131,27 @@ void Simulation::Publish() {
       broker_.Append(kPrefix + topic, partition, Record{.key = key, .value = data, .headers = {}});
       continue;
     }
+    const std::string name = unwanted ? kUnwanted : type.name;
+    // Without "order" no stream is ever opened.
+    const bool wanted = !unwanted && (all_wanted_ || type.name == "order");
+    auto fate = wanted ? GroupChecker::Fate::kDelivered : GroupChecker::Fate::kAny;
+    const bool openedx = openedx_ && choices_.OneIn(2);
+    // Nobody has its schema.
+    const bool never = openedx && wanted && choices_.OneIn(20);
+    if (never) fate = dead_letters_ ? GroupChecker::Fate::kDead : GroupChecker::Fate::kAny;
+    for (auto& group : groups_) group->Published(topic, partition, key, fate);
+    if (openedx) {
+      const std::optional<std::uint64_t> schema =
+          never ? std::nullopt : std::optional(choices_.Below(kOpenedxKinds));
+      broker_.Append(kPrefix + topic, partition, OpenedxRecord(name, data, key, schema));
+      continue;
+    }
     Event event;
     event.id = "id";
-    event.type = unwanted ? kUnwanted : type.name;
+    event.type = name;
     event.source = "/s";
     event.data = data;
     event.time = EventTime(time_.WallNow());
-    // Without "order" no stream is ever opened.
-    const bool wanted = !unwanted && (all_wanted_ || type.name == "order");
-    const auto fate = wanted ? GroupChecker::Fate::kDelivered : GroupChecker::Fate::kAny;
-    for (auto& group : groups_) group->Published(topic, partition, key, fate);
     broker_.Append(kPrefix + topic, partition, EncodeCloudEvent(std::move(event), key));
   }
 }
@@ -237,6 +251,10 @@ void Simulation::ProducerFault() {
 }
 
 void Simulation::GatewayFault(Gateway& gateway) {
+  if (openedx_ && choices_.OneIn(3)) {
+    const bool down = choices_.OneIn(2);
+    return gateway.SetRegistry(down, milliseconds(choices_.Below(3000)));
+  }
   switch (choices_.Below(6)) {
     case 0:
       return gateway.Crash();
@@ -268,6 +286,7 @@ void Simulation::Heal() {
   broker_.DenyTopics(false);
   broker_.HoldReports(false);
   for (auto& gateway : gateways_) {
+    gateway->SetRegistry(false, Duration(0));
     for (auto& application : gateway->applications()) {
       application->MendWriting();
       application->SetReading(true);

@@ -63,6 +63,7 @@ class Simulation {
   const std::uint64_t steps_;
   const bool all_wanted_;    // every stream names every type
   const bool dead_letters_;  // there are some
+  const bool openedx_;       // half of the records are Open edX's
   ManualTime time_;
   const SteadyTime began_ = time_.Now();
   MemoryBroker broker_;

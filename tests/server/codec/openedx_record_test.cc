@@ -332,5 +332,37 @@ TEST_F(OpenedxRecordTest, MutationsNeverDoMoreThanFail) {
   }
 }
 
+// Which records are Open edX's.
+
+RawRecord RecordWith(const std::vector<Header>& headers, std::optional<std::string> value) {
+  return RawRecordOf(Record{.key = "k", .value = std::move(value), .headers = headers});
+}
+
+TEST(IsOpenedxRecordTest, WhatSaysThatItIsAvro) {
+  EXPECT_TRUE(IsOpenedxRecord(RecordWith({{"content-type", "application/avro"}}, "no frame")));
+  EXPECT_TRUE(IsOpenedxRecord(RecordWith({{"ce_datacontenttype", "Application/Avro; a=b"}}, "x")));
+  EXPECT_TRUE(IsOpenedxRecord(RecordWith(
+      {{"content-type", "text/plain"}, {"ce_datacontenttype", "application/avro"}}, "x")));
+  EXPECT_TRUE(IsOpenedxRecord(RecordWith({{"content-type", "application/avro"}}, std::nullopt)));
+}
+
+TEST(IsOpenedxRecordTest, NotWhatSaysThatItIsSomethingElse) {
+  const std::string framed = "\0\0\0\0\1x"s;
+  EXPECT_FALSE(IsOpenedxRecord(RecordWith({{"content-type", "application/json"}}, framed)));
+  EXPECT_FALSE(
+      IsOpenedxRecord(RecordWith({{"content-type", "application/cloudevents+json"}}, framed)));
+  EXPECT_FALSE(IsOpenedxRecord(RecordWith(
+      {{"content-type", "application/avro"}, {"content-type", "application/cloudevents+json"}},
+      framed)));
+}
+
+TEST(IsOpenedxRecordTest, WhatSaysNothingIsJudgedByItsValue) {
+  EXPECT_TRUE(IsOpenedxRecord(RecordWith({{"ce_type", "t"}}, "\0\0\0\0\1x"s)));
+  EXPECT_TRUE(IsOpenedxRecord(RecordWith({{"content-type", std::nullopt}}, "\0\0\0\0\1x"s)));
+  EXPECT_FALSE(IsOpenedxRecord(RecordWith({{"ce_type", "t"}}, "{}")));
+  EXPECT_FALSE(IsOpenedxRecord(RecordWith({{"ce_type", "t"}}, "\0\0\0\0\1"s)));
+  EXPECT_FALSE(IsOpenedxRecord(RecordWith({{"ce_type", "t"}}, std::nullopt)));
+}
+
 }  // namespace
 }  // namespace sidebus

@@ -140,7 +140,7 @@ class SubscribeTest : public testing::Test {
   void Restart() {
     live_.reset();
     live_ = std::make_unique<LiveSubscriptions>(options_, router_, broker_, budget_, time_, time_,
-                                                metrics_, dead_letters_);
+                                                metrics_, dead_letters_, schemas_);
   }
 
   static SubscribeStart StartOf(const std::string& group, std::vector<std::string> types) {
@@ -207,6 +207,7 @@ class SubscribeTest : public testing::Test {
   SubscribeOptions options_;
   std::shared_ptr<const Router> router_;
   DeadLetters* dead_letters_ = nullptr;
+  SchemaCache* schemas_ = nullptr;
   std::unique_ptr<LiveSubscriptions> live_;
 };
 

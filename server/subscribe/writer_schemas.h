@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstddef>
+#include <list>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "server/avro/avro_schema.h"
+#include "server/base/clock.h"
+#include "server/base/mutex.h"
+#include "server/codec/schema_cache.h"
+
+namespace sidebus {
+
+// The schemas that records were written with, by id, each of them parsed once for all subscriptions.
+//
+//   Find()    unknown ──Ask()──▶ known | refused | (registry down: unknown)
+//                                known:    until others push it out; also a text that is no schema
+//                                refused:  the registry has none. A registry may be behind another
+//                                          one, so it is asked again after 10 s; only if it says so
+//                                          again it is final. Forgotten after a minute.
+//
+// Bounded: what nobody found for longest is pushed out.
+//
+// Thread safety: all methods may be called from any thread; none blocks, nothing is called out with
+// the lock held. Life: `cache` and `clock` outlive whoever calls Ask().
+class WriterSchemas : public std::enable_shared_from_this<WriterSchemas> {
+ public:
+  using Schema = std::shared_ptr<const AvroSchema>;
+
+  static constexpr Duration kAskAgain = std::chrono::seconds(10);
+  static constexpr Duration kKeepRefusals = std::chrono::minutes(1);
+  static constexpr std::size_t kMaxEntries = 512;
+  static constexpr std::size_t kMaxBytes = 8 << 20;
+
+  WriterSchemas(SchemaCache& cache, const Clock& clock) : cache_(cache), clock_(clock) {}
+
+  struct Answer {
+    Schema schema;           // null: there is none
+    absl::Status error;      // then: why
+    bool final = true;       // the answer stays
+    SteadyTime ask_again{};  // else: not before
+  };
+  std::optional<Answer> Find(SchemaId id);
+
+  // Gets to know it. OK: Find() has an answer now; else REGISTRY_DOWN. Returned where it is there;
+  // nullopt: `later` is called with it once, on a thread of the registry's, with no lock held, never
+  // from inside the call, or never when this is gone.
+  std::optional<absl::Status> Ask(SchemaId id, absl::AnyInvocable<void(absl::Status)> later);
+
+ private:
+  struct Entry {
+    absl::StatusOr<Schema> answer;
+    std::size_t bytes = 0;
+    std::optional<SteadyTime> first;  // refused: for the first time,
+    SteadyTime last{};                // and for the last
+    std::list<SchemaId>::iterator use;
+  };
+  using Entries = std::unordered_map<SchemaId, Entry>;
+
+  absl::Status Note(SchemaId id, const absl::StatusOr<SchemaCache::Text>& answer);
+  void Keep(SchemaId id, absl::StatusOr<Schema> answer, std::size_t bytes)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Refuse(SchemaId id, const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Entries::iterator FindEntry(SchemaId id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Erase(Entries::iterator entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  SchemaCache& cache_;
+  const Clock& clock_;
+  Mutex mu_;
+  Entries entries_ ABSL_GUARDED_BY(mu_);
+  std::list<SchemaId> used_ ABSL_GUARDED_BY(mu_);  // the one that was found last first
+  std::size_t bytes_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+}  // namespace sidebus
