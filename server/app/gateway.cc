@@ -114,7 +114,7 @@ absl::Status Gateway::StartParts() {
   }
   subscriptions_ = std::make_unique<LiveSubscriptions>(
       SubscribeOptionsOf(config_), router_, *broker_, subscribe_budget_, Clock::Real(), timers_,
-      subscribe_metrics_, dead_letters_.get());
+      subscribe_metrics_, dead_letters_.get(), schemas_.get());
   rpc_ = std::make_unique<RpcServer>(
       RpcServerOptionsOf(config_, *router_, own_schemas_),
       RpcBackends{*publisher_,

@@ -62,6 +62,7 @@ PublisherOptions PublisherOptionsOf(const Config& config, OpenedxSchemas schemas
 
 SubscribeOptions SubscribeOptionsOf(const Config& config) {
   SubscribeOptions options;
+  options.openedx = config.encoding == RecordEncoding::kOpenedx;
   options.window = WindowOf(config.subscribe.window);
   options.max_window = WindowOf(config.subscribe.max_window);
   options.lease = config.subscribe.lease;
