@@ -32,6 +32,8 @@ UNKNOWN_ROUTES = {UNKNOWN: {"xblocks": {"event_key_field": "key", "enabled": Tru
 
 # The gateway's configuration for each encoding that services can meet on a topic.
 ENCODINGS = {"cloudevents": {}}
+if REGISTRY := os.environ.get("SIDEBUS_TEST_REGISTRY"):
+    ENCODINGS["openedx"] = {"encoding": "openedx", "schema_registry": {"url": REGISTRY}}
 
 PYTHONPATH = [ROOT / each for each in ("client/python/src", "client/openedx/src", "tests/openedx")]
 

@@ -192,7 +192,7 @@ def test_keys_go_to_the_partitions_of_a_stock_producer(gateway, connect, cluster
 
     topic = f"{one.prefix}-blocks"
     ours = {record.key(): record.partition() for record in cluster.records(topic)}
-    assert len(ours) == 40
+    assert len(ours) == 40, [record.key() for record in cluster.records(topic)]
     theirs = {}
     producer = Producer({"bootstrap.servers": cluster.bootstrap})
     for key in ours:
