@@ -21,8 +21,10 @@ void AddAdminFooter(CLI::App& verb, const std::string& text) {
 }
 
 std::string DescribeAdminError(const grpc::Status& status, const std::string& endpoint) {
-  // With details it is an answer of the admin API: what it cannot do with this broker.
-  if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED && status.error_details().empty()) {
+  // Else the admin API says what it cannot do with its broker.
+  const bool no_method = status.error_details().empty() ||
+                         status.error_message().find("no such method") != std::string::npos;
+  if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED && no_method) {
     return fmt::format(
         "{} ({}): is it the application's API? The admin API is where `admin_api` "
         "of the configuration says",

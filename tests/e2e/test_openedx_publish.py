@@ -191,8 +191,12 @@ def test_keys_go_to_the_partitions_of_a_stock_producer(gateway, connect, cluster
     bus.must_publish(*events)
 
     topic = f"{one.prefix}-blocks"
-    ours = {record.key(): record.partition() for record in cluster.records(topic)}
-    assert len(ours) == 40, [record.key() for record in cluster.records(topic)]
+
+    def keys():
+        return {record.key(): record.partition() for record in cluster.records(topic)}
+
+    eventually(lambda: len(keys()) == 40, lambda: f"40 keys; there are {keys()}")
+    ours = keys()
     theirs = {}
     producer = Producer({"bootstrap.servers": cluster.bootstrap})
     for key in ours:

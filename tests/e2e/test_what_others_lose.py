@@ -178,7 +178,9 @@ def test_4580_an_event_that_always_fails_does_not_keep_the_group_from_settling_d
     streams[1].half_close()  # its application is unwell, and well again
     streams[1].end()
     streams[1] = buses[1].subscribe(group, TYPE)
-    eventually(lambda: nacked(streams, [set(), set()]) and cluster.members(group) == 2, "both")
+    eventually(lambda: cluster.members(group) == 2 and cluster.is_stable(group), "both")
+    eventually(lambda: sum(assigned(one) for one in gateways) == 1, "who has the partition")
+    nacked(streams, [set(), set()])  # what came before
     settled_down = [moved(one) for one in gateways]
     holders = []
     while len(holders) < 20:
@@ -190,6 +192,10 @@ def test_4580_an_event_that_always_fails_does_not_keep_the_group_from_settling_d
     publish(buses[0], "B1")
     got = [set(), set()]
     eventually(lambda: "B1" in nacked(streams, got)[holders[0]], "the event of another key")
+
+
+def assigned(one):
+    return Metrics.of(one).value("sidebus_assigned_partitions", topic="orders")
 
 
 def moved(one):

@@ -7,6 +7,7 @@ from contextlib import closing
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
+    ConsumerGroupState,
     ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
@@ -132,6 +133,11 @@ class Cluster:
         """How many members a group has."""
         (described,) = self._admin.describe_consumer_groups([group]).values()
         return len(described.result(20).members)
+
+    def is_stable(self, group):
+        """Whether no rebalance is under way."""
+        (described,) = self._admin.describe_consumer_groups([group]).values()
+        return described.result(20).state == ConsumerGroupState.STABLE
 
     def static_members(self, group):
         """The names of a group's static members."""
