@@ -35,15 +35,14 @@ struct Probe {
   std::string text;
 };
 
-Probe Ask(grpc::Channel& channel, health::Health::Stub& stub, const HealthFlags& flags) {
+Probe Ask(grpc::Channel& channel, health::Health::Stub& stub, const std::string& endpoint,
+          const std::string& service) {
   const auto deadline = std::chrono::system_clock::now() + std::chrono::seconds(1);
   if (!channel.WaitForConnected(deadline)) {
-    const std::string where =
-        ChooseEndpoint(flags.endpoint, std::getenv("SIDEBUS_ENDPOINT"), kDefaultEndpoint);
-    return {kNoConnection, fmt::format("cannot connect to {}: {}", where, kNoGateway)};
+    return {kNoConnection, fmt::format("cannot connect to {}: {}", endpoint, kNoGateway)};
   }
   health::HealthCheckRequest request;
-  request.set_service(flags.service);
+  request.set_service(service);
   health::HealthCheckResponse response;
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(3));
@@ -55,17 +54,18 @@ Probe Ask(grpc::Channel& channel, health::Health::Stub& stub, const HealthFlags&
 }
 
 int CheckHealth(const HealthFlags& flags) {
-  auto channel = Connect(flags.endpoint);
+  const std::string endpoint = ChooseEndpoint(flags.endpoint, std::getenv("SIDEBUS_ENDPOINT"));
+  auto channel = ConnectTo(endpoint);
   if (!channel.ok()) {
     PrintError("health", std::string(channel.status().message()));
     return kUsage;
   }
   const auto stub = health::Health::NewStub(*channel);
   const auto end = steady_clock::now() + flags.wait;
-  Probe probe = Ask(**channel, *stub, flags);
+  Probe probe = Ask(**channel, *stub, endpoint, flags.service);
   while (probe.exit != kHealthy && steady_clock::now() < end) {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    probe = Ask(**channel, *stub, flags);
+    probe = Ask(**channel, *stub, endpoint, flags.service);
   }
   if (flags.output == "json") {
     fmt::print("{{\"status\":{},\"exit\":{}}}\n", JsonString(probe.text),

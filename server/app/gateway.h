@@ -39,14 +39,16 @@ class Gateway {
   // One line for people: addresses, broker, number of event types.
   std::string ReadyLine() const;
 
-  // Drains and stops: held deliveries may settle and publishing goes on until `shutdown.grace` less
-  // 3 s (or half of it, when that is less); then publishes are refused, what was accepted is flushed, every call is answered. A signal
-  // during all this cuts it short.
+  // What is left at the end.
   struct Leftovers {
-    std::size_t unflushed =
-        0;  // accepted events that could not be written; their callers were told
-    std::size_t unsettled = 0;  // deliveries that were held to the end; their groups get them again
+    std::size_t unflushed = 0;  // accepted events that were not written; their callers were told
+    std::size_t unsettled =
+        0;  // held deliveries and unwritten letters: their groups get them again
   };
+
+  // Drains and stops: held deliveries may settle and publishing goes on until `shutdown.grace` less
+  // 3 s (or half of it, when that is less); then publishes are refused, what was accepted is
+  // flushed, every call is answered. A signal during all this cuts it short.
   Leftovers Stop(Signals& signals);
 
   // Whether a signal cut Stop() short, so that the process should end without further ado.
@@ -83,8 +85,8 @@ class Gateway {
   std::shared_ptr<const Router> router_;
   OpenedxSchemas own_schemas_;  // of schemas.directory
   std::unique_ptr<Broker> broker_;
-  std::unique_ptr<SchemaCache>
-      schemas_;  // null: no registry; answers the publisher until it is gone
+  // Null: no registry. Answers the publisher until it is gone.
+  std::unique_ptr<SchemaCache> schemas_;
   PublishMetrics publish_metrics_;
   SubscribeMetrics subscribe_metrics_;
   std::unique_ptr<Publisher> publisher_;

@@ -247,7 +247,7 @@ void AdminRequests::Commit(const std::vector<PartitionOffset>& positions, Then t
       rd_kafka_commit_queue(client_, list.get(), queue_, nullptr, reinterpret_cast<void*>(id));
   if (refused == RD_KAFKA_RESP_ERR_NO_ERROR) return;
   auto node = waiting_.extract(id);
-  node.mapped().then(Answer{refused, {}, {}, {}, {}});
+  node.mapped().then(Answer{.error = refused});
 }
 
 void AdminRequests::Serve(SteadyTime now) {

@@ -46,8 +46,8 @@ class AdminRequests {
  public:
   struct Answer {
     rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;  // of the whole request
-    std::vector<PartitionOffset> partitions;
-    std::map<std::string, int> topics;  // Describe(): those that exist, with their partitions
+    std::vector<PartitionOffset> partitions{};
+    std::map<std::string, int> topics{};  // Describe(): those that exist, with their partitions
     std::map<std::string, std::string> topic_ids{};  // and another id for each time they were made
     std::vector<GroupMember> members{};  // DescribeGroup(): none of a group that nobody knows
   };

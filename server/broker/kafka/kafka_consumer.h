@@ -163,6 +163,7 @@ class KafkaConsumer final : public Consumer {
   // kafka_consumer_positions.cc
   void OnFault(PartitionReader& reader, const PartitionReader::Fault& fault);
   void OnTruncated(PartitionReader& reader);
+  std::uint64_t StartFinding(PartitionReader& reader, std::int64_t lost);
   void FindPosition(std::uint64_t id);
   void OnLogBounds(std::uint64_t id, std::int64_t begin, std::int64_t end);
   bool MoveTo(PartitionReader& reader, std::int64_t position);

@@ -32,12 +32,7 @@ void KafkaConsumer::OnFault(PartitionReader& reader, const PartitionReader::Faul
   const bool gone = SaysPositionIsGone(fault.error);
   if (!gone && !SaysUnreadable(fault.error)) return OnClientError(fault.error);
   if (reader.finding()) return;
-  reader.set_finding(true);
-  const std::uint64_t id = ++last_finding_;
-  if (gone) {
-    finding_.emplace(id, Finding{reader.topic(), reader.partition(), fault.offset, {}});
-    return FindPosition(id);
-  }
+  if (gone) return FindPosition(StartFinding(reader, fault.offset));
   // librdkafka would stand still, or pass what it cannot read. It is read again from where we are:
   // bytes that were damaged on their way come whole the next time.
   const std::int64_t next = assignments_.Next(reader.assignment());
@@ -47,16 +42,19 @@ void KafkaConsumer::OnFault(PartitionReader& reader, const PartitionReader::Faul
        {"partition", reader.partition()},
        {"offset", next},
        {"error", rd_kafka_err2name(fault.error)}});
-  finding_.emplace(id, Finding{reader.topic(), reader.partition(), next, Now() + kReadAgainAfter});
+  finding_.at(StartFinding(reader, next)).retry_at = Now() + kReadAgainAfter;
 }
 
 // Whatever its position, it is none in this log.
 void KafkaConsumer::OnTruncated(PartitionReader& reader) {
   StopFinding(reader);
+  FindPosition(StartFinding(reader, -1));
+}
+
+std::uint64_t KafkaConsumer::StartFinding(PartitionReader& reader, std::int64_t lost) {
   reader.set_finding(true);
-  const std::uint64_t id = ++last_finding_;
-  finding_.emplace(id, Finding{reader.topic(), reader.partition(), -1, {}});
-  FindPosition(id);
+  finding_.emplace(++last_finding_, Finding{reader.topic(), reader.partition(), lost, {}});
+  return last_finding_;
 }
 
 void KafkaConsumer::FindPosition(std::uint64_t id) {

@@ -14,8 +14,7 @@ std::string AdviceFor(Reason reason) {
   switch (reason) {
     case Reason::kEventTooLarge:
       return "the broker's limit is lower than the gateway's: raise max.message.bytes of the "
-             "topic, "
-             "or lower limits.max_event_bytes; if the event is small, lower batch.size in "
+             "topic, or lower limits.max_event_bytes; if the event is small, lower batch.size in "
              "broker.kafka.properties, for the limit is one of whole batches";
     case Reason::kBrokerDenied:
       return "Kafka refused it: grant the gateway's Kafka user access";

@@ -24,7 +24,7 @@ StartFinder::StartFinder(std::string group, StartPosition start, AdminRequests& 
     : group_(std::move(group)), start_(std::move(start)), requests_(requests) {}
 
 void StartFinder::Pin(std::vector<std::string> topics, ThenPinned then) {
-  pin_ = PinJob{++last_job_, std::move(topics), {}, false, std::move(then), 0};
+  pin_ = PinJob{.id = ++last_job_, .topics = std::move(topics), .then = std::move(then)};
   Describe();
 }
 

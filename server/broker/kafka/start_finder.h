@@ -71,10 +71,10 @@ class StartFinder {
 
   struct PinJob {
     std::uint64_t id = 0;
-    std::vector<std::string> topics;
-    std::map<std::string, int> existing;
+    std::vector<std::string> topics{};
+    std::map<std::string, int> existing{};
     bool refused = false;  // the group has members
-    ThenPinned then;
+    ThenPinned then{};
     std::uint64_t writes = 0;  // odd: one waits for its answer
   };
   struct LocateJob {
