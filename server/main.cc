@@ -4,12 +4,14 @@
 #include <exception>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "CLI/App.hpp"
 #include "CLI/Config.hpp"
 #include "CLI/Formatter.hpp"
 #include "client/cli/commands.h"
 #include "server/app/commands.h"
+#include "server/config/suggest.h"
 
 namespace {
 
@@ -34,6 +36,16 @@ std::string UnknownVerb(const CLI::App& app, int argc, char** argv) {
   return known.empty() ? verb : "";
 }
 
+// What was probably meant; empty when nothing is like it.
+std::string Hint(const CLI::App& app, const std::string& verb) {
+  std::vector<std::string> verbs;
+  for (const CLI::App* one : app.get_subcommands([](const CLI::App*) { return true; })) {
+    verbs.push_back(one->get_name());
+  }
+  const std::string meant = sidebus::Nearest(verb, verbs);
+  return meant.empty() ? "" : " (did you mean \"" + meant + "\"?)";
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -55,8 +67,8 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (const std::string verb = UnknownVerb(app, argc, argv); !verb.empty()) {
-      std::fprintf(stderr, "sidebus: there is no verb \"%s\"; `sidebus --help` lists them\n",
-                   verb.c_str());
+      std::fprintf(stderr, "sidebus: there is no verb \"%s\"%s; `sidebus --help` lists them\n",
+                   verb.c_str(), Hint(app, verb).c_str());
       return 2;
     }
     return app.exit(error) == 0 ? 0 : sidebus::UsageExitCode(app);

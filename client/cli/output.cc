@@ -107,6 +107,22 @@ std::string Printable(std::string_view bytes) {
   return out;
 }
 
+std::string OneLineOfJson(std::string_view text, std::string_view content_type) {
+  const std::string_view type = content_type.substr(0, content_type.find(';'));
+  if (type != "application/json" && !type.ends_with("+json")) return std::string(text);
+  std::string line;
+  line.reserve(text.size());
+  bool in_string = false;
+  bool escaped = false;
+  for (const char c : text) {
+    if (!in_string && (c == ' ' || c == '\n' || c == '\r' || c == '\t')) continue;
+    line += c;
+    if (c == '"' && !escaped) in_string = !in_string;
+    escaped = in_string && c == '\\' && !escaped;
+  }
+  return line;
+}
+
 void PrintError(std::string_view verb, std::string_view text) {
   fmt::print(stderr, "sidebus {}: {}\n", verb, text);
 }

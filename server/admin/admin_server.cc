@@ -11,6 +11,7 @@
 
 #include "CivetServer.h"
 #include "fmt/format.h"
+#include "server/admin/page_files.h"
 
 namespace sidebus {
 namespace {
@@ -19,6 +20,7 @@ struct Page {
   int status = 200;
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
+  std::string_view policy = "default-src 'none'; frame-ancestors 'none'";
 };
 
 std::string_view StatusText(int status) {
@@ -37,13 +39,23 @@ std::string_view StatusText(int status) {
 bool Send(mg_connection* connection, const Page& page, bool with_body) {
   std::string answer = fmt::format(
       "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nCache-Control: no-store\r\n"
-      "X-Content-Type-Options: nosniff\r\nConnection: close\r\n",
-      page.status, StatusText(page.status), page.content_type, page.body.size());
+      "X-Content-Type-Options: nosniff\r\nContent-Security-Policy: {}\r\n"
+      "Referrer-Policy: no-referrer\r\nConnection: close\r\n",
+      page.status, StatusText(page.status), page.content_type, page.body.size(), page.policy);
   if (page.status == 405) answer += "Allow: GET, HEAD\r\n";
   answer += "\r\n";
   if (with_body) answer += page.body;
   mg_write(connection, answer.data(), answer.size());
   return true;
+}
+
+// Only from here, and only what the page has: neither plug-ins, nor forms, nor a frame around it.
+constexpr std::string_view kPagePolicy =
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+Page FilePage(std::string_view content_type, std::string_view content) {
+  return Page{200, std::string(content_type), std::string(content), kPagePolicy};
 }
 
 Page ProbePage(const ProbeResult& result, bool verbose) {
@@ -86,7 +98,7 @@ class PageHandler final : public CivetHandler {
     if (path_ != request->local_uri) {
       return Send(connection,
                   {404, "text/plain; charset=utf-8",
-                   "Not found. Try /livez, /readyz, /startupz or /metrics.\n"},
+                   "Not found. Try /, /livez, /readyz, /startupz or /metrics.\n"},
                   with_body);
     }
     const std::string_view query = request->query_string != nullptr ? request->query_string : "";
@@ -124,7 +136,8 @@ std::string ListeningPort(const AdminServer::Options& options) {
 class AdminServer::Impl {
  public:
   // Throws CivetException when the address cannot be bound.
-  Impl(const Options& options, Metrics& metrics, const ProbeSource& probes)
+  Impl(const Options& options, Metrics& metrics, const ProbeSource& probes,
+       const StatusSource& status)
       : server_({"listening_ports", ListeningPort(options), "num_threads",
                  options.probes_only ? "2" : "4", "request_timeout_ms", "2000", "enable_keep_alive",
                  "no", "max_request_size", "16384"}) {
@@ -136,7 +149,11 @@ class AdminServer::Impl {
         return Page{200, "text/plain; version=0.0.4; charset=utf-8", metrics.Serialize()};
       });
     }
-    AddPage("", [](bool) { return Page(); });  // catches every other path: not found
+    if (options.has_pages && !options.probes_only) {
+      AddStatusPage(status);
+    } else {
+      AddPage("", [](bool) { return Page(); });  // catches every other path: not found
+    }
   }
 
   // civetweb looks for its stop flag only between two waits of 2 s for a connection, so connections
@@ -152,6 +169,17 @@ class AdminServer::Impl {
   int port() { return server_.getListeningPorts().front(); }
 
  private:
+  void AddStatusPage(const StatusSource& status) {
+    AddPage("/status.css", [](bool) { return FilePage("text/css; charset=utf-8", kStatusCss); });
+    AddPage("/status.js",
+            [](bool) { return FilePage("text/javascript; charset=utf-8", kStatusJs); });
+    AddPage("/status.json", [&](bool) {
+      return Page{200, "application/json", StatusJson(status.Report())};
+    });
+    // Catches every other path, too: not found.
+    AddPage("/", [](bool) { return FilePage("text/html; charset=utf-8", kStatusHtml); });
+  }
+
   void AddPage(const std::string& path, PageHandler::Make make) {
     handlers_.push_back(std::make_unique<PageHandler>(path, std::move(make)));
     server_.addHandler(path.empty() ? "/" : path, *handlers_.back());
@@ -163,9 +191,10 @@ class AdminServer::Impl {
 
 absl::StatusOr<std::unique_ptr<AdminServer>> AdminServer::Start(const Options& options,
                                                                 Metrics& metrics,
-                                                                const ProbeSource& probes) {
+                                                                const ProbeSource& probes,
+                                                                const StatusSource& status) {
   try {
-    auto impl = std::make_unique<Impl>(options, metrics, probes);
+    auto impl = std::make_unique<Impl>(options, metrics, probes, status);
     Options bound = options;
     bound.port = impl->port();
     return std::unique_ptr<AdminServer>(new AdminServer(std::move(impl), ListeningPort(bound)));

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "server/admin/status_report.h"
 #include "server/metrics/metrics.h"
 
 namespace sidebus {
@@ -38,8 +39,11 @@ class ProbeSource {
 // civetweb's version, for example "1.15".
 std::string AdminLibraryVersion();
 
-// HTTP for operators: /livez /readyz /startupz, and /metrics unless `probes_only`. GET and HEAD;
-// 404 and 405 for anything else. `?verbose` lists the checks.
+// HTTP for operators: /livez /readyz /startupz, and unless `probes_only` /metrics; where it
+// has pages the status page at / with what it consists of and reads (/status.css, /status.js, /status.json). GET and HEAD; 404
+// and 405 for anything else. `?verbose` lists the checks.
+//
+// The page needs nothing from elsewhere, and its Content-Security-Policy forbids it.
 //
 // Threads: its own (2 for probes only, else 4), a request takes at most 2 s, no keep-alive: slow
 // clients cannot pile up. Thread safety: construct and destroy on one thread.
@@ -49,12 +53,15 @@ class AdminServer {
     std::string host = "127.0.0.1";
     int port = 0;  // 0: any free one
     bool probes_only = false;
+    bool has_pages = true;  // the status page; false where strangers can ask
   };
 
-  // `metrics` and `probes` must outlive the server. UNAVAILABLE names the address when it is taken.
+  // `metrics`, `probes` and `status` must outlive the server. UNAVAILABLE names the address when it is
+  // taken.
   static absl::StatusOr<std::unique_ptr<AdminServer>> Start(const Options& options,
                                                             Metrics& metrics,
-                                                            const ProbeSource& probes);
+                                                            const ProbeSource& probes,
+                                                            const StatusSource& status);
   ~AdminServer();
 
   // Where it listens: "127.0.0.1:7421".

@@ -37,8 +37,10 @@ GroupProtocol GroupProtocolOf(RebalanceProtocol protocol) {
   return GroupProtocol::kAuto;
 }
 
-absl::StatusOr<std::unique_ptr<Broker>> MakeBroker(const Config& config, const Router& router) {
+absl::StatusOr<std::unique_ptr<Broker>> MakeBroker(const Config& config, const Router& router,
+                                                    KafkaMetrics& metrics) {
   KafkaBrokerOptions options;
+  options.metrics = &metrics;
   options.properties = config.broker.properties;
   options.publish_timeout = config.publish.timeout;
   options.max_event_bytes = config.limits.max_event_bytes;
@@ -59,8 +61,14 @@ absl::StatusOr<std::unique_ptr<Broker>> MakeBroker(const Config& config, const R
   return std::make_unique<KafkaBroker>(std::move(options));
 }
 
-AdminServer::Options AdminOptions(const Address& address, bool probes_only) {
-  return AdminServer::Options{address.host, address.port, probes_only};
+AdminServer::Options ProbesOptions(const Address& address) {
+  return {.host = address.host, .port = address.port, .probes_only = true};
+}
+
+AdminServer::Options AdminOptions(const Config& config) {
+  return {.host = config.admin.host,
+          .port = config.admin.port,
+          .has_pages = config.admin_pages || config.admin.is_loopback()};
 }
 
 }  // namespace
@@ -73,6 +81,7 @@ Gateway::Gateway(const Config& config)
       publish_metrics_(metrics_),
       subscribe_metrics_(metrics_, config.metrics_max_groups) {
   health_ = Health::Make({config.readiness, config.startup_require_broker}, Clock::Real(), timers_);
+  status_ = std::make_unique<GatewayStatus>(*health_, Clock::Real());
 }
 
 absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Start(const Config& config) {
@@ -87,16 +96,16 @@ absl::Status Gateway::StartParts() {
   if (!router.ok()) return router.status();
   router_ = *std::move(router);
 
-  auto admin = AdminServer::Start(AdminOptions(config_.admin, false), metrics_, *health_);
+  auto admin = AdminServer::Start(AdminOptions(config_), metrics_, *health_, *status_);
   if (!admin.ok()) return admin.status();
   admin_ = *std::move(admin);
   if (config_.probes.has_value()) {
-    auto probes = AdminServer::Start(AdminOptions(*config_.probes, true), metrics_, *health_);
+    auto probes = AdminServer::Start(ProbesOptions(*config_.probes), metrics_, *health_, *status_);
     if (!probes.ok()) return probes.status();
     probes_ = *std::move(probes);
   }
 
-  auto broker = MakeBroker(config_, *router_);
+  auto broker = MakeBroker(config_, *router_, kafka_metrics_);
   if (!broker.ok()) return broker.status();
   broker_ = *std::move(broker);
 
@@ -132,6 +141,7 @@ absl::Status Gateway::StartParts() {
   }
 
   AddMetrics();
+  status_->Show(router_, *subscriptions_, *broker_);
   health_->SetListening();
   SetServing(true);
   return absl::OkStatus();
@@ -317,6 +327,7 @@ std::size_t Gateway::FlushPublished(Signals& signals, SteadyTime until, Duration
 
 Gateway::~Gateway() {
   metrics_.DropUpdates();
+  status_->Hide();
   health_->SetProducer(nullptr);
   health_->SetMissingTopics(nullptr);
   rpc_.reset();

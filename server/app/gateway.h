@@ -8,11 +8,13 @@
 #include "server/admin/admin_server.h"
 #include "server/app/health.h"
 #include "server/app/signals.h"
+#include "server/app/status.h"
 #include "server/base/memory_budget.h"
 #include "server/base/thread_timers.h"
 #include "server/broker/broker.h"
 #include "server/codec/schema_cache.h"
 #include "server/config/config.h"
+#include "server/metrics/kafka_metrics.h"
 #include "server/metrics/metrics.h"
 #include "server/metrics/publish_metrics.h"
 #include "server/metrics/subscribe_metrics.h"
@@ -75,10 +77,12 @@ class Gateway {
 
   // Each may use those above it; they are destroyed from the bottom up.
   Metrics metrics_;
+  KafkaMetrics kafka_metrics_{metrics_};
   MemoryBudget publish_budget_;
   MemoryBudget subscribe_budget_;
   MemoryBudget dead_letter_budget_;
   std::shared_ptr<Health> health_;      // beats on timers_; asked by the two below to the end
+  std::unique_ptr<GatewayStatus> status_;
   std::unique_ptr<AdminServer> admin_;  // outlives the timers: /readyz tells to the end
   std::unique_ptr<AdminServer> probes_;
   ThreadTimers timers_;

@@ -4,11 +4,13 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <deque>
 #include <memory>
 
 #include "fmt/chrono.h"
 #include "fmt/format.h"
 #include "server/base/json_text.h"
+#include "server/base/mutex.h"
 #include "spdlog/sinks/stdout_sinks.h"
 #include "spdlog/spdlog.h"
 
@@ -47,10 +49,8 @@ std::string Timestamp() {
                      static_cast<double>(now.time_since_epoch().count() % 60000) / 1000.0);
 }
 
-std::string TextLine(LogLevel level, std::string_view what,
-                     std::initializer_list<LogField> fields) {
-  std::string line = fmt::format("{} {:<7} ", Timestamp(), kNames[static_cast<std::size_t>(level)]);
-  AppendJsonEscaped(line, what);
+// Each behind a blank.
+void AppendFields(std::string& line, std::initializer_list<LogField> fields) {
   for (const LogField& field : fields) {
     line += ' ';
     line += field.key;
@@ -63,6 +63,13 @@ std::string TextLine(LogLevel level, std::string_view what,
       line += field.value;
     }
   }
+}
+
+std::string TextLine(LogLevel level, std::string_view what,
+                     std::initializer_list<LogField> fields) {
+  std::string line = fmt::format("{} {:<7} ", Timestamp(), kNames[static_cast<std::size_t>(level)]);
+  AppendJsonEscaped(line, what);
+  AppendFields(line, fields);
   return line;
 }
 
@@ -83,6 +90,46 @@ std::string JsonLine(LogLevel level, std::string_view what,
   return line;
 }
 
+// The latest warnings and errors. Never destroyed, as the logger.
+class Problems {
+ public:
+  static Problems& Instance() {
+    static Problems& problems = *new Problems;
+    return problems;
+  }
+
+  void Add(LogLevel level, std::string_view what, std::initializer_list<LogField> fields) {
+    Problem problem;
+    problem.last = std::chrono::system_clock::now();
+    problem.level = level;
+    problem.what = what;
+    AppendFields(problem.fields, fields);
+    problem.fields.erase(0, 1);
+    problem.fields.resize(std::min(problem.fields.size(), kMaxFields));
+    MutexLock lock(mu_);
+    const auto same = std::ranges::find_if(latest_, [&](const Problem& other) {
+      return other.level == level && other.what == what && other.fields == problem.fields;
+    });
+    if (same != latest_.end()) {
+      problem.times += same->times;
+      latest_.erase(same);
+    }
+    latest_.push_front(std::move(problem));
+    if (latest_.size() > kKeptProblems) latest_.pop_back();
+  }
+
+  std::vector<Problem> Latest() {
+    MutexLock lock(mu_);
+    return {latest_.begin(), latest_.end()};
+  }
+
+ private:
+  static constexpr std::size_t kMaxFields = 1024;
+
+  Mutex mu_;
+  std::deque<Problem> latest_ ABSL_GUARDED_BY(mu_);  // newest first
+};
+
 }  // namespace
 
 bool LogEnabled(LogLevel level) {
@@ -91,6 +138,7 @@ bool LogEnabled(LogLevel level) {
 
 void Log(LogLevel level, std::string_view what, std::initializer_list<LogField> fields) {
   g_lines[static_cast<std::size_t>(level)].fetch_add(1, std::memory_order_relaxed);
+  if (level >= LogLevel::kWarning) Problems::Instance().Add(level, what, fields);
   if (!LogEnabled(level)) return;
   const bool json = g_format.load(std::memory_order_relaxed) == LogFormat::kJson;
   Logger().info(json ? JsonLine(level, what, fields) : TextLine(level, what, fields));
@@ -104,5 +152,7 @@ void ConfigureLog(LogLevel level, LogFormat format) {
 std::uint64_t LogLines(LogLevel level) {
   return g_lines[static_cast<std::size_t>(level)].load(std::memory_order_relaxed);
 }
+
+std::vector<Problem> LatestProblems() { return Problems::Instance().Latest(); }
 
 }  // namespace sidebus

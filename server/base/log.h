@@ -4,8 +4,10 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "server/base/clock.h"
 
 namespace sidebus {
 
@@ -40,5 +42,18 @@ bool LogEnabled(LogLevel level);
 
 // Lines written or suppressed so far at a level, for sidebus_log_messages_total.
 std::uint64_t LogLines(LogLevel level);
+
+// A warning or an error of the last ones, written or suppressed.
+struct Problem {
+  SystemTime last{};  // when it was logged, the last time
+  LogLevel level = LogLevel::kWarning;
+  std::string what;
+  std::string fields;       // "key=value key=value", as in a text line; cut after 1 KiB
+  std::uint64_t times = 1;  // that the same line was logged since it is kept
+};
+
+// The latest problems of this process, newest first: at most kKeptProblems different ones.
+inline constexpr std::size_t kKeptProblems = 50;
+std::vector<Problem> LatestProblems();
 
 }  // namespace sidebus

@@ -122,6 +122,7 @@ struct Config {
   std::vector<ListenConfig> listen{
       {Address{"127.0.0.1", 7420, ""}, "127.0.0.1:7420", 0660, "", false}};
   Address admin{"127.0.0.1", 7421, ""};
+  bool admin_pages = false;
   std::optional<Address> probes;
   std::optional<Address> admin_api;  // a Unix socket, or on the loopback interface
   std::string source = "/sidebus";

@@ -41,8 +41,9 @@ const std::vector<ConfigRow>& Rows() {
        "Whether callers need a token."},
       {"admin", [](Config& c) -> auto& { return c.admin; }, "127.0.0.1:7421", "", "", kYes,
        "HTTP listener for probes and metrics."},
-      {"admin_pages", AnyField{}, "", "", "", kNo,
-       "Show the status page on an address that other machines can reach."},
+      {"admin_pages", [](Config& c) -> auto& { return c.admin_pages; }, "false", "", "", kYes,
+       "Show the status page, which names groups and topics, also where `admin` is an address that "
+       "other machines can reach. On the loopback interface it is always there, at `/`."},
       {"probes", [](Config& c) -> auto& { return c.probes; }, "", "", "", kYes,
        "HTTP listener for /livez, /readyz and /startupz alone. Absent: they are on `admin` only."},
       {"admin_api", [](Config& c) -> auto& { return c.admin_api; }, "", "", "", kYes,

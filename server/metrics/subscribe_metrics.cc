@@ -122,6 +122,11 @@ ConsumedTopicMetrics SubscribeMetrics::ForTopic(const std::string& group_label,
   result.lag_events =
       metrics_.AddGauge("sidebus_consumer_lag_events",
                         "End offset less ack floor, over assigned partitions.", labels);
+  result.lag_seconds =
+      metrics_.AddGauge("sidebus_consumer_lag_seconds",
+                        "Age of the next record that is not settled; 0 when there is none, or when "
+                        "none was read yet.",
+                        labels);
   result.assigned_partitions = metrics_.AddGauge("sidebus_assigned_partitions",
                                                  "Partitions assigned to this process.", labels);
   return result;

@@ -33,6 +33,7 @@ struct DeliveredTypeMetrics {
 // Series of one topic of one group.
 struct ConsumedTopicMetrics {
   Gauge lag_events;
+  Gauge lag_seconds;
   Gauge assigned_partitions;
 };
 

@@ -424,4 +424,15 @@ Duration DeliveryBook::OldestUnsettled(SteadyTime now) const {
   return oldest;
 }
 
+std::map<std::string, SystemTime> DeliveryBook::OldestRecords() const {
+  std::map<std::string, SystemTime> oldest;
+  for (const auto& [id, partition] : partitions_) {
+    if (partition->records.empty()) continue;
+    const SystemTime written = partition->records.front()->broker_time;
+    const auto [topic, is_first] = oldest.try_emplace(*partition->topic.topic, written);
+    if (!is_first) topic->second = std::min(topic->second, written);
+  }
+  return oldest;
+}
+
 }  // namespace sidebus

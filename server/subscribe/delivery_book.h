@@ -177,6 +177,9 @@ class DeliveryBook {
   std::size_t letters() const { return letters_.size(); }
   std::size_t paused(Paused why) const;
   Duration OldestUnsettled(SteadyTime now) const;
+  // When the records were written that are to be committed next, the oldest of each topic (without
+  // prefix). Not those of partitions of which nothing is buffered.
+  std::map<std::string, SystemTime> OldestRecords() const;
 
  private:
   // Others give memory back without telling us: when to ask again.

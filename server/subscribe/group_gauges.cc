@@ -22,9 +22,11 @@ void Add(SubscriptionFigures& sum, const SubscriptionFigures& figures) {
   sum.sparse_ack_use = std::max(sum.sparse_ack_use, figures.sparse_ack_use);
   sum.oldest_unsettled = std::max(sum.oldest_unsettled, figures.oldest_unsettled);
   sum.last_commit = std::max(sum.last_commit, figures.last_commit);
-  for (const auto& [topic, stats] : figures.topics) {
-    sum.topics[topic].partitions += stats.partitions;
-    sum.topics[topic].lag_events += stats.lag_events;
+  for (const auto& [topic, figure] : figures.topics) {
+    SubscriptionFigures::Topic& total = sum.topics[topic];
+    total.partitions += figure.partitions;
+    total.lag_events += figure.lag_events;
+    total.lag = std::max(total.lag, figure.lag);
   }
 }
 
@@ -56,15 +58,16 @@ void GroupGauges::Set(const std::vector<SubscriptionFigures>& subscriptions) {
     if (sum.last_commit != SystemTime()) {
       gauges.last_commit.Set(Seconds(sum.last_commit.time_since_epoch()));
     }
-    for (const auto& [topic, stats] : sum.topics) {
+    for (const auto& [topic, figure] : sum.topics) {
       const auto key = std::pair(label, topic);
       if (!topics_.contains(key)) topics_.emplace(key, metrics_.ForTopic(label, topic));
     }
   }
   for (auto& [key, gauges] : topics_) {
-    const ConsumerStats::Topic& stats = sums[key.first].topics[key.second];
-    gauges.lag_events.Set(Number(stats.lag_events));
-    gauges.assigned_partitions.Set(Number(stats.partitions));
+    const SubscriptionFigures::Topic& topic = sums[key.first].topics[key.second];
+    gauges.lag_events.Set(Number(topic.lag_events));
+    gauges.lag_seconds.Set(Seconds(topic.lag));
+    gauges.assigned_partitions.Set(Number(topic.partitions));
   }
 }
 

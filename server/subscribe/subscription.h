@@ -19,6 +19,12 @@ namespace sidebus {
 
 // What a subscription's gauges show.
 struct SubscriptionFigures {
+  struct Topic {
+    std::uint32_t partitions = 0;
+    std::uint64_t lag_events = 0;
+    Duration lag{};  // age of the record that is to be committed next; zero: none is known
+  };
+
   std::string group_label;
   bool live = false;  // not closed
   std::size_t streams = 0;
@@ -33,7 +39,7 @@ struct SubscriptionFigures {
   double sparse_ack_use = 0;
   Duration oldest_unsettled{};
   SystemTime last_commit{};
-  std::map<std::string, ConsumerStats::Topic> topics;  // without prefix
+  std::map<std::string, Topic> topics;  // without prefix
 };
 
 // What subscriptions share. Borrowed parts outlive them.

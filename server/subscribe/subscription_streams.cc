@@ -366,8 +366,15 @@ SubscriptionFigures Subscription::TakeFigures() {
   figures.paused_ack_metadata = stats.crowded;
   figures.paused_cut_off = stats.cut_off;
   figures.sparse_ack_use = stats.ack_metadata_use;
-  for (const auto& [topic, of_topic] : stats.topics) {
-    figures.topics.emplace(*book_.topics().Find(topic).topic, of_topic);
+  const SystemTime now = world_.clock.WallNow();
+  const std::map<std::string, SystemTime> oldest = book_.OldestRecords();
+  for (const auto& [full_topic, of_topic] : stats.topics) {
+    const std::string& topic = *book_.topics().Find(full_topic).topic;
+    const auto written = oldest.find(topic);
+    const Duration lag = written == oldest.end() ? Duration(0) : Duration(now - written->second);
+    figures.topics.emplace(topic, SubscriptionFigures::Topic{.partitions = of_topic.partitions,
+                                                             .lag_events = of_topic.lag_events,
+                                                             .lag = std::max(lag, Duration(0))});
   }
   return figures;
 }

@@ -146,6 +146,14 @@ class Gateways:
 
 
 @pytest.fixture
+def free_address():
+    """Of this machine, where nobody listens."""
+    from kafka import free_ports
+
+    return f"127.0.0.1:{free_ports(1)[0]}"
+
+
+@pytest.fixture
 def connect():
     """Makes clients of the raw API, which end with the test."""
     from bus import Bus

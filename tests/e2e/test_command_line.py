@@ -481,3 +481,10 @@ def test_an_unknown_verb_is_named():
 
     assert done.returncode == 2
     assert 'there is no verb "frobnicate"' in done.stderr
+
+
+def test_a_misspelt_verb_is_guessed():
+    done = sidebus("pubish", "order.created")
+
+    assert done.returncode == 2
+    assert 'did you mean "publish"?' in done.stderr

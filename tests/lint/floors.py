@@ -46,7 +46,7 @@ CAGES = {
     "civetweb": {"admin"},
     "libcurl": {"registry"},
     "yaml-cpp": {"config"},
-    "simdjson": {"avro", "routing", "codec"},
+    "simdjson": {"avro", "routing", "codec", "broker/kafka"},
     "prometheus": {"metrics", "admin"},
     "spdlog": {"base"},
     "CLI11": {"app", CLI, "main"},

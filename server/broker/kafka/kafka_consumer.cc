@@ -52,6 +52,7 @@ KafkaConsumer::KafkaConsumer(const KafkaBrokerOptions& broker,
       handler_(handler),
       log_(std::make_shared<KafkaLog>(
           options_.group.empty() ? "broadcast" : "group " + options_.group, this)),
+      metrics_(broker.metrics != nullptr ? broker.metrics->ForClient("consumer") : nullptr),
       watch_(SessionTimeoutOf(broker)) {
   if (broker_.group_protocol == GroupProtocol::kAuto && !cluster_->has_consumer_protocol) {
     broker_.group_protocol = GroupProtocol::kClassic;
@@ -70,6 +71,7 @@ absl::StatusOr<KafkaClient> KafkaConsumer::MakeHandle(std::uint64_t fetch_bytes)
   if (!conf.ok()) return conf.status();
   rd_kafka_conf_set_rebalance_cb(conf->get(), &KafkaConsumer::OnRebalance);
   rd_kafka_conf_set_error_cb(conf->get(), &KafkaConsumer::OnErrorCallback);
+  rd_kafka_conf_set_stats_cb(conf->get(), &KafkaConsumer::OnStatistics);
   return MakeClient(RD_KAFKA_CONSUMER, *std::move(conf));
 }
 

@@ -23,6 +23,7 @@
 #include "server/broker/kafka/kafka_options.h"
 #include "server/broker/kafka/partition_reader.h"
 #include "server/broker/kafka/start_finder.h"
+#include "server/metrics/kafka_metrics.h"
 
 namespace sidebus {
 
@@ -119,6 +120,7 @@ class KafkaConsumer final : public Consumer {
   static void OnRebalance(rd_kafka_t* client, rd_kafka_resp_err_t what,
                           rd_kafka_topic_partition_list_t* partitions, void* opaque);
   static void OnErrorCallback(rd_kafka_t* client, int error, const char* why, void* opaque);
+  static int OnStatistics(rd_kafka_t* client, char* json, std::size_t size, void* opaque);
   void StartPin();
   void OnPinned(StartFinder::Pinned pinned);
   void Reopen(std::uint64_t fetch_bytes);
@@ -187,6 +189,7 @@ class KafkaConsumer final : public Consumer {
   ConsumerOptions options_;  // topics: poll thread only
   ConsumerHandler& handler_;
   const std::shared_ptr<KafkaLog> log_;  // a client that is on its way out has it, too
+  const std::unique_ptr<KafkaClientMetrics> metrics_;  // null: none are kept
   EventSignal signal_;
   Assignments assignments_;
 

@@ -7,6 +7,7 @@
 
 #include "server/base/error.h"
 #include "server/base/log.h"
+#include "server/broker/kafka/client_statistics.h"
 #include "server/broker/kafka/kafka_consumer.h"
 #include "server/broker/kafka/kafka_error.h"
 #include "server/broker/kafka/steady_now.h"
@@ -60,10 +61,20 @@ void KafkaConsumer::OnClientError(rd_kafka_resp_err_t error) {
        {"what", rd_kafka_err2str(error)}});
 }
 
+// Zero: librdkafka frees the text.
+int KafkaConsumer::OnStatistics(rd_kafka_t*, char* json, std::size_t size, void* opaque) {
+  auto* const consumer = static_cast<KafkaConsumer*>(static_cast<KafkaLog*>(opaque)->owner());
+  if (consumer->metrics_ == nullptr) return 0;
+  const auto figures = ParseStatistics({json, size});
+  if (figures) consumer->metrics_->Update(*figures);
+  return 0;
+}
+
 void KafkaConsumer::OnFatal(rd_kafka_resp_err_t cause, absl::Status why) {
+  if (SaysNoConsumerProtocol(cause)) return OnNoConsumerProtocol();
+  if (metrics_ != nullptr) metrics_->CountFatal(rd_kafka_err2name(cause));
   if (ReasonOfKafka(cause) == Reason::kMemberFenced) return Fail(std::move(why));
-  if (!SaysNoConsumerProtocol(cause)) return StartAgain(std::move(why));
-  OnNoConsumerProtocol();
+  StartAgain(std::move(why));
 }
 
 void KafkaConsumer::OnNoConsumerProtocol() {

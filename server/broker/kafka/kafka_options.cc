@@ -117,6 +117,11 @@ absl::StatusOr<KafkaConf> MakeConf(const KafkaBrokerOptions& options,
   return conf;
 }
 
+// librdkafka puts its figures together for each client and partition: not more often than a scrape.
+const char* StatisticsIntervalOf(const KafkaBrokerOptions& options) {
+  return options.metrics != nullptr ? "5000" : "0";
+}
+
 std::vector<Setting> CommonSettings(const KafkaBrokerOptions& options) {
   return {
       {"bootstrap.servers", fmt::format("{}", fmt::join(options.bootstrap_servers, ","))},
@@ -154,6 +159,7 @@ absl::StatusOr<KafkaConf> MakeProducerConf(const KafkaBrokerOptions& options, Ka
   settings.insert(
       settings.end(),
       {
+          {"statistics.interval.ms", StatisticsIntervalOf(options)},
           {"acks", "all"},
           {"enable.idempotence", "true"},
           {"max.in.flight.requests.per.connection", "5"},
@@ -168,7 +174,7 @@ absl::StatusOr<KafkaConf> MakeProducerConf(const KafkaBrokerOptions& options, Ka
       });
   absl::StatusOr<KafkaConf> conf = MakeConf(options, settings, log);
   if (conf.ok()) {
-    rd_kafka_conf_set_events((*conf).get(), RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR);
+    rd_kafka_conf_set_events((*conf).get(), RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_STATS);
   }
   return conf;
 }
@@ -186,6 +192,7 @@ absl::StatusOr<KafkaConf> MakeConsumerConf(const KafkaBrokerOptions& options,
       {
           // A group id is needed to assign by hand too; nothing is ever committed under this one.
           {"group.id", consumer.group.empty() ? "sidebus-broadcast" : consumer.group},
+          {"statistics.interval.ms", StatisticsIntervalOf(options)},
           {"enable.auto.commit", "false"},
           {"enable.auto.offset.store", "false"},
           {"auto.offset.reset", "error"},

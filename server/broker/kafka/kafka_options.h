@@ -17,6 +17,7 @@
 namespace sidebus {
 
 class KafkaLog;
+class KafkaMetrics;
 
 // How members of a group share out its partitions: Kafka's first protocol, in which the members do,
 // or that of KIP-848 (Kafka 4), in which the coordinator does. kAuto: that, where brokers have it.
@@ -61,6 +62,9 @@ struct KafkaBrokerOptions {
   // False: the cluster refuses the commits of members until the group has rebalanced (the mock
   // cluster), so that it is of no use to try again before a partition is given up.
   bool commits_while_rebalancing = true;
+  // Where producers and consumers count what librdkafka says of them every 5 s; outlives them. Null:
+  // it is not asked.
+  KafkaMetrics* metrics = nullptr;
   // Makes a topic where the cluster cannot be asked to (the mock cluster). Called on any thread.
   std::function<absl::Status(const std::string& topic, int partitions)> make_topic;
 };

@@ -6,6 +6,7 @@
 
 #include "server/base/error.h"
 #include "server/base/log.h"
+#include "server/broker/kafka/client_statistics.h"
 #include "server/broker/kafka/kafka_error.h"
 
 namespace sidebus {
@@ -60,7 +61,10 @@ absl::StatusOr<std::unique_ptr<KafkaProducer>> KafkaProducer::Make(
 }
 
 KafkaProducer::KafkaProducer(const KafkaBrokerOptions& options, ProducerListener& listener)
-    : options_(options), listener_(listener), maker_(options.make_topic) {}
+    : options_(options),
+      listener_(listener),
+      metrics_(options.metrics != nullptr ? options.metrics->ForClient("producer") : nullptr),
+      maker_(options.make_topic) {}
 
 KafkaProducer::~KafkaProducer() {
   if (!thread_.joinable()) return;
@@ -294,6 +298,8 @@ void KafkaProducer::OnEvent(rd_kafka_event_t* event) {
       return OnReports(event);
     case RD_KAFKA_EVENT_ERROR:
       return OnError(event);
+    case RD_KAFKA_EVENT_STATS:
+      return OnStatistics(event);
     case RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT:
     case RD_KAFKA_EVENT_CREATETOPICS_RESULT: {
       const std::shared_ptr<ProducerClient> client = this->client();
@@ -338,6 +344,12 @@ void KafkaProducer::OnError(rd_kafka_event_t* event) {
   lookups_->OnConnectionLost();
 }
 
+void KafkaProducer::OnStatistics(rd_kafka_event_t* event) {
+  if (metrics_ == nullptr) return;
+  const auto figures = ParseStatistics(rd_kafka_event_stats(event));
+  if (figures) metrics_->Update(*figures);
+}
+
 void KafkaProducer::StartReplacing() {
   if (replacing_) return;
   replacing_ = true;
@@ -345,6 +357,7 @@ void KafkaProducer::StartReplacing() {
   std::array<char, 256> why{};
   const rd_kafka_resp_err_t error =
       rd_kafka_fatal_error(client()->handle.get(), why.data(), why.size());
+  if (metrics_ != nullptr) metrics_->CountFatal(rd_kafka_err2name(error));
   Log(LogLevel::kError, "the Kafka producer failed fatally and is replaced",
       {{"error", rd_kafka_err2name(error)}, {"in_flight", in_flight_.load()}});
   lookups_->ForgetAll();

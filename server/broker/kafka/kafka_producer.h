@@ -16,6 +16,7 @@
 #include "server/broker/kafka/topic_lookups.h"
 #include "server/broker/kafka/topic_maker.h"
 #include "server/broker/producer.h"
+#include "server/metrics/kafka_metrics.h"
 
 namespace sidebus {
 
@@ -82,12 +83,14 @@ class KafkaProducer final : public Producer {
   void OnEvent(rd_kafka_event_t* event);
   void OnReports(rd_kafka_event_t* event);
   void OnError(rd_kafka_event_t* event);
+  void OnStatistics(rd_kafka_event_t* event);
   void StartReplacing();
   void FinishReplacing();
 
   const KafkaBrokerOptions options_;
   ProducerListener& listener_;
   KafkaLog log_{"producer"};
+  const std::unique_ptr<KafkaClientMetrics> metrics_;  // null: none are kept
 
   mutable Mutex mu_;
   CondVar all_reported_;

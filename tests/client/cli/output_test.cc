@@ -65,6 +65,17 @@ TEST(PrintableTest, NothingThatATerminalObeysGetsThrough) {
   EXPECT_EQ(Printable(""), "");
 }
 
+TEST(OneLineOfJsonTest, WhiteSpaceBetweenTokensGoesAndThatInStringsStays) {
+  EXPECT_EQ(OneLineOfJson("{\n  \"a b\": [1,\t2],\r\n \"c\\\\\": \" \\\" x \"}", "application/json"),
+            "{\"a b\":[1,2],\"c\\\\\":\" \\\" x \"}");
+  EXPECT_EQ(OneLineOfJson(" [ ] ", "application/vnd.order+json; charset=utf-8"), "[]");
+}
+
+TEST(OneLineOfJsonTest, WhatIsNotCalledJsonIsLeftAsItIs) {
+  EXPECT_EQ(OneLineOfJson("{ \"a\": 1 }", "text/plain"), "{ \"a\": 1 }");
+  EXPECT_EQ(OneLineOfJson("a b", ""), "a b");
+}
+
 TEST(JsonStringTest, AnyBytesBecomeValidJson) {
   for (const std::string& text : {std::string("a\"b\\c\n\x01"), std::string("\xc3\xa9"),
                                   std::string("\xff"), std::string("\0", 1), std::string()}) {

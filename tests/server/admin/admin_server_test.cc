@@ -11,6 +11,8 @@
 namespace sidebus {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -22,6 +24,15 @@ class Probes final : public ProbeSource {
   ProbeResult Ready() const override { return {ready, {{"broker", ready, "down for 3 s"}}}; }
 
   std::atomic<bool> ready{true};
+};
+
+class Status final : public StatusSource {
+ public:
+  StatusReport Report() const override {
+    StatusReport report;
+    report.version = "1.2.3";
+    return report;
+  }
 };
 
 // Sends `request` to the port and returns all that comes back until the server closes.
@@ -52,7 +63,8 @@ class AdminServerTest : public ::testing::Test {
 
   Metrics metrics_;
   Probes probes_;
-  std::unique_ptr<AdminServer> server_ = AdminServer::Start({}, metrics_, probes_).value();
+  Status status_;
+  std::unique_ptr<AdminServer> server_ = AdminServer::Start({}, metrics_, probes_, status_).value();
 };
 
 TEST_F(AdminServerTest, LiveAndStartedAnswerOk) {
@@ -83,17 +95,50 @@ TEST_F(AdminServerTest, MetricsComeInPrometheusTextFormat) {
   EXPECT_THAT(answer, HasSubstr("sidebus_things_total 1\n"));
 }
 
-TEST_F(AdminServerTest, AProbesOnlyServerHasNoMetrics) {
-  const auto probes_only = AdminServer::Start({"127.0.0.1", 0, true}, metrics_, probes_).value();
+TEST_F(AdminServerTest, AProbesOnlyServerHasNeitherMetricsNorAStatusPage) {
+  const auto probes_only = AdminServer::Start({.probes_only = true}, metrics_, probes_, status_).value();
 
   EXPECT_THAT(Exchange(probes_only->address(), "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"),
               StartsWith("HTTP/1.1 200"));
-  EXPECT_THAT(Exchange(probes_only->address(), "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"),
-              StartsWith("HTTP/1.1 404"));
+  for (const std::string path : {"/metrics", "/", "/status.json"}) {
+    EXPECT_THAT(
+        Exchange(probes_only->address(), "GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n"),
+        StartsWith("HTTP/1.1 404"));
+  }
+}
+
+TEST_F(AdminServerTest, TheStatusPageMayLoadNothingFromElsewhere) {
+  const std::string answer = Ask("/");
+
+  EXPECT_THAT(answer, AllOf(StartsWith("HTTP/1.1 200"), HasSubstr("Content-Type: text/html"),
+                            HasSubstr("default-src 'none'; script-src 'self'; style-src 'self'; "
+                                      "connect-src 'self'; "),
+                            HasSubstr("<title>Sidebus</title>")));
+  EXPECT_THAT(answer, Not(AnyOf(HasSubstr("http://"), HasSubstr("https://"), HasSubstr("style="),
+                                HasSubstr("onclick"))));
+}
+
+TEST_F(AdminServerTest, WhatTheStatusPageConsistsOfIsThere) {
+  EXPECT_THAT(Ask("/status.css"), HasSubstr("Content-Type: text/css"));
+  EXPECT_THAT(Ask("/status.js"), HasSubstr("Content-Type: text/javascript"));
+  EXPECT_THAT(Ask("/status.json"), AllOf(HasSubstr("Content-Type: application/json"),
+                                         HasSubstr("{\"version\":\"1.2.3\"")));
+}
+
+TEST_F(AdminServerTest, WhereStrangersCanAskThereAreMetricsAndNoStatusPage) {
+  const auto open = AdminServer::Start({.has_pages = false}, metrics_, probes_, status_).value();
+  const auto ask = [&](const std::string& path) {
+    return Exchange(open->address(), "GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n");
+  };
+
+  EXPECT_THAT(ask("/metrics"), StartsWith("HTTP/1.1 200"));
+  for (const char* path : {"/", "/status.json", "/status.js"}) {
+    EXPECT_THAT(ask(path), StartsWith("HTTP/1.1 404")) << path;
+  }
 }
 
 TEST_F(AdminServerTest, OtherPathsAndTraversalsAreNotFound) {
-  for (const char* path : {"/", "/livez/x", "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd"}) {
+  for (const char* path : {"/status", "/status.js/x", "/livez/x", "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd"}) {
     EXPECT_THAT(Ask(path), StartsWith("HTTP/1.1 404")) << path;
   }
 }
@@ -121,7 +166,7 @@ TEST_F(AdminServerTest, AnAddressInUseIsAnErrorThatNamesIt) {
   AdminServer::Options options;
   options.port = std::stoi(server_->address().substr(server_->address().rfind(':') + 1));
 
-  const auto second = AdminServer::Start(options, metrics_, probes_);
+  const auto second = AdminServer::Start(options, metrics_, probes_, status_);
 
   ASSERT_FALSE(second.ok());
   EXPECT_THAT(std::string(second.status().message()), HasSubstr(server_->address()));

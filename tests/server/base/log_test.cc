@@ -62,5 +62,44 @@ TEST_F(LogTest, ALineBelowTheLevelIsCountedButNotWritten) {
   EXPECT_EQ(LogLines(LogLevel::kDebug), before + 1);
 }
 
+TEST_F(LogTest, TheLatestProblemsAreKeptNewestFirst) {
+  Capture(LogFormat::kText, LogLevel::kError, {{"topic", "a b"}, {"count", 1}});
+  Capture(LogFormat::kText, LogLevel::kInfo, {{"topic", "no problem"}});
+  Capture(LogFormat::kJson, LogLevel::kWarning, {{"topic", "later"}});
+
+  const std::vector<Problem> latest = LatestProblems();
+
+  ASSERT_GE(latest.size(), 2U);
+  EXPECT_EQ(latest[0].level, LogLevel::kWarning);
+  EXPECT_EQ(latest[0].fields, "topic=later");
+  EXPECT_EQ(latest[1].level, LogLevel::kError);
+  EXPECT_EQ(latest[1].what, "it happened");
+  EXPECT_EQ(latest[1].fields, R"(topic="a b" count=1)");
+}
+
+TEST_F(LogTest, AProblemThatComesAgainIsCountedAndIsTheLatest) {
+  Capture(LogFormat::kText, LogLevel::kError, {{"twice", 2}});
+  Capture(LogFormat::kText, LogLevel::kError, {{"once", 1}});
+  Capture(LogFormat::kText, LogLevel::kError, {{"twice", 2}});
+
+  const std::vector<Problem> latest = LatestProblems();
+
+  EXPECT_EQ(latest[0].fields, "twice=2");
+  EXPECT_EQ(latest[0].times, 2U);
+  EXPECT_EQ(latest[1].times, 1U);
+}
+
+TEST_F(LogTest, ProblemsAreBoundedInNumberAndSize) {
+  const std::string long_text(5000, 'x');
+  for (std::size_t i = 0; i < 2 * kKeptProblems; ++i) {
+    Capture(LogFormat::kText, LogLevel::kWarning, {{"number", i}, {"text", long_text}});
+  }
+
+  const std::vector<Problem> latest = LatestProblems();
+
+  EXPECT_EQ(latest.size(), kKeptProblems);
+  EXPECT_LE(latest[0].fields.size(), 1024U);
+}
+
 }  // namespace
 }  // namespace sidebus

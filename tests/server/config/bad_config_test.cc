@@ -244,7 +244,6 @@ INSTANTIATE_TEST_SUITE_P(
               "listen[0].tokens"),
         Later("RegisterAtLoad", "schema_registry: {register: load}", "schema_registry.register"),
         Later("Routes", "routes: {}", "routes"),
-        Later("AdminPages", "admin_pages: true", "admin_pages"),
         Later("PerPartition", "metrics: {per_partition: true}", "metrics.per_partition")),
     NameOf);
 
