@@ -76,6 +76,11 @@ void PrintTrouble(const std::string& group, const v1::PartitionState& state) {
     fmt::print("{} has no owner: {}\n", PartitionText(state.topic(), state.partition()),
                Printable(state.last_error()));
   }
+  if (state.has_went_on_at()) {
+    fmt::print("{} lost {} event{} to retention, which overtook the group; it went on at {}\n",
+               PartitionText(state.topic(), state.partition()), state.lost_to_retention(),
+               state.lost_to_retention() == 1 ? "" : "s", state.went_on_at().offset());
+  }
   const bool halted = state.head_state() == v1::PartitionState::STATE_HALTED;
   if (!state.has_head() || (!halted && state.last_error().empty())) return;
   fmt::print("{} is {} at attempt {}, for {}: {}\n", ToText(state.head()), Word(state.head_state()),

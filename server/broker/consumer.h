@@ -126,6 +126,14 @@ struct ConsumerStats {
   }
 };
 
+// What retention took of a partition before it was read.
+struct RetentionLoss {
+  std::uint64_t events = 0;      // offsets that nobody had settled; compaction may have left fewer
+  std::int64_t went_on_at = -1;  // the log start at the last time; -1: never
+
+  friend bool operator==(const RetentionLoss&, const RetentionLoss&) = default;
+};
+
 // One partition that is assigned.
 struct AssignmentState {
   std::string topic;  // with prefix
@@ -135,6 +143,7 @@ struct AssignmentState {
   std::int64_t end = -1;            // one past the last record, as last heard; -1: not known
   std::uint64_t settled_above = 0;  // offsets settled above the ack floor
   bool crowded = false;             // not read further until its ack floor moves
+  RetentionLoss lost{};             // to this consumer, over all assignments of the partition
 };
 
 // Reads the partitions that a group assigns to this process, and commits what was acked.

@@ -20,6 +20,18 @@ bool OffsetTracker::Track(std::int64_t offset) {
   return true;
 }
 
+std::uint64_t OffsetTracker::SkipTo(std::int64_t offset) {
+  if (offset <= next_) return 0;
+  auto skipped = static_cast<std::uint64_t>(offset - next_);
+  for (const OffsetRun& run : settled_) {
+    const std::int64_t first = std::max(run.first, next_);
+    const std::int64_t end = std::min(run.end, offset);
+    if (first < end) skipped -= static_cast<std::uint64_t>(end - first);
+  }
+  Advance(offset);
+  return skipped;
+}
+
 void OffsetTracker::Advance(std::int64_t next) {
   next_ = std::max(next_, next);
   while (!settled_.empty() && settled_.front().end <= next_) settled_.pop_front();

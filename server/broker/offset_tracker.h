@@ -45,8 +45,9 @@ class OffsetTracker {
   // an earlier reader.
   bool Track(std::int64_t offset);
 
-  // There is no record between the last tracked one and `offset` (any more).
-  void SkipTo(std::int64_t offset) { Advance(offset); }
+  // There is no record between the last tracked one and `offset` (any more). How many offsets that is
+  // that no earlier reader settled.
+  std::uint64_t SkipTo(std::int64_t offset);
 
   // False for an offset that is not in flight (unknown, or acked already): nothing changes.
   bool Ack(std::int64_t offset);

@@ -162,6 +162,11 @@ v1::PartitionState PartitionToProto(const PartitionState& state) {
   proto.set_settled_out_of_order(static_cast<std::uint32_t>(state.settled_above));
   proto.set_keys_held_back(state.held_back);
   proto.set_last_error(state.trouble);
+  if (state.lost.went_on_at >= 0) {
+    proto.set_lost_to_retention(state.lost.events);
+    PositionToProto({state.topic, state.partition, state.lost.went_on_at},
+                    *proto.mutable_went_on_at());
+  }
   if (!state.head.has_value()) return proto;
   *proto.mutable_oldest_unsettled() = ToProto(state.oldest_unsettled);
   PositionToProto({state.topic, state.partition, state.head->offset}, *proto.mutable_head());

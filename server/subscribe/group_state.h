@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "server/base/clock.h"
+#include "server/broker/consumer.h"
 #include "server/subscribe/buffered_record.h"
 
 namespace sidebus {
@@ -29,6 +30,7 @@ struct PartitionState {
   std::uint64_t settled_above = 0;  // sparse acks
   std::uint32_t held_back = 0;      // keys whose first record waits or is halted
   Duration oldest_unsettled{};
+  RetentionLoss lost{};      // since this process reads for the group
   std::string trouble{};     // why this process, which wants it, does not get it; empty: not known
   std::optional<Head> head;  // nullopt: nothing is held back here, or another member has it
 };

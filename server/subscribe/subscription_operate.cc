@@ -34,6 +34,7 @@ std::vector<PartitionState> Subscription::Explain() {
       state.committed = one.committed;
       state.end = one.end;
       state.settled_above = one.settled_above;
+      state.lost = one.lost;
     }
   }
   return states;

@@ -48,6 +48,9 @@ TEST_P(EmbeddedContract, APositionThatRetentionOvertookGoesToTheLogStartAndIsCou
   PublishValues(topic, {"last"});
   ASSERT_TRUE(receiver.WaitUntil([](const Receiver& r) { return r.count() >= 2; }));
   EXPECT_EQ(consumer->stats().lost_to_retention, 1u);
+  const std::int64_t went_on_at = receiver.received()[0].record.offset;
+  EXPECT_EQ(consumer->assignments()[0].lost,
+            (RetentionLoss{static_cast<std::uint64_t>(went_on_at - 1), went_on_at}));
   EXPECT_TRUE(CloseAndWait(std::move(consumer)).ok());
   EXPECT_THAT(receiver.breaches(), testing::IsEmpty());
 }

@@ -50,6 +50,7 @@ TEST_F(AdminTest, AGroupIsExplainedWithTheHeadsOfItsPartitions) {
        .settled_above = 4,
        .held_back = 2,
        .oldest_unsettled = seconds(9),
+       .lost = {.events = 7, .went_on_at = 8},
        .head = PartitionState::Head{10, 5, RecordState::kHalted, "no stock"}},
       {.topic = "orders", .partition = 2, .owner = "", .committed = -1, .end = 0, .head = {}}};
   v1::ExplainGroupRequest request;
@@ -73,6 +74,11 @@ TEST_F(AdminTest, AGroupIsExplainedWithTheHeadsOfItsPartitions) {
   EXPECT_EQ(state.head_attempt(), 5u);
   EXPECT_EQ(state.head_state(), v1::PartitionState::STATE_HALTED);
   EXPECT_EQ(state.last_error(), "no stock");
+  EXPECT_EQ(state.lost_to_retention(), 7u);
+  EXPECT_EQ(state.went_on_at().topic(), "orders");
+  EXPECT_EQ(state.went_on_at().partition(), 1);
+  EXPECT_EQ(state.went_on_at().offset(), 8);
+  EXPECT_FALSE(response.partitions(1).has_went_on_at());
   EXPECT_FALSE(response.partitions(1).has_head());
   EXPECT_EQ(response.partitions(1).head_state(), v1::PartitionState::STATE_UNSPECIFIED);
 }

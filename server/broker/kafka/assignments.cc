@@ -1,5 +1,6 @@
 #include "server/broker/kafka/assignments.h"
 
+#include <algorithm>
 #include <atomic>
 
 namespace sidebus {
@@ -58,6 +59,19 @@ void Assignments::SkipTo(AssignmentId assignment, std::int64_t offset) {
   if (entry != entries_.end()) entry->second.tracker.SkipTo(offset);
 }
 
+std::uint64_t Assignments::Expire(AssignmentId assignment, std::int64_t log_start) {
+  MutexLock lock(mu_);
+  const auto entry = entries_.find(assignment);
+  if (entry == entries_.end()) return 0;
+  RetentionLoss& lost = lost_[{entry->second.topic, entry->second.partition}];
+  // What an earlier assignment lost, and had not committed when it went.
+  entry->second.tracker.SkipTo(std::min(lost.went_on_at, log_start));
+  const std::uint64_t events = entry->second.tracker.SkipTo(log_start);
+  lost.events += events;
+  lost.went_on_at = log_start;
+  return events;
+}
+
 std::vector<Assignments::Floor> Assignments::TakeMoved() {
   std::vector<Floor> floors;
   MutexLock lock(mu_);
@@ -114,12 +128,14 @@ std::vector<AssignmentState> Assignments::states() const {
   std::vector<AssignmentState> states;
   MutexLock lock(mu_);
   for (const auto& [id, entry] : entries_) {
+    const auto lost = lost_.find({entry.topic, entry.partition});
     states.push_back({.topic = entry.topic,
                       .partition = entry.partition,
                       .committed = entry.committed,
                       .next = entry.tracker.next(),
                       .settled_above = CountOffsets(entry.tracker.sparse_acks()),
-                      .crowded = entry.acks_size >= kCrowdedAckMetadata});
+                      .crowded = entry.acks_size >= kCrowdedAckMetadata,
+                      .lost = lost == lost_.end() ? RetentionLoss() : lost->second});
   }
   return states;
 }

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "server/base/mutex.h"
@@ -46,6 +47,9 @@ class Assignments {
   // The log has nothing below `offset` that was not tracked (any more).
   void SkipTo(AssignmentId assignment, std::int64_t offset);
 
+  // The same, because retention took it: AssignmentState::lost. How many events that were.
+  std::uint64_t Expire(AssignmentId assignment, std::int64_t log_start);
+
   // Those whose floor moved, or where something was acked above it.
   std::vector<Floor> TakeMoved();
   void Committed(const std::vector<Floor>& floors);
@@ -82,6 +86,7 @@ class Assignments {
 
   mutable Mutex mu_;
   std::unordered_map<AssignmentId, Entry> entries_ ABSL_GUARDED_BY(mu_);
+  std::map<std::pair<std::string, std::int32_t>, RetentionLoss> lost_ ABSL_GUARDED_BY(mu_);
   std::uint64_t left_out_ ABSL_GUARDED_BY(mu_) = 0;
 };
 

@@ -105,6 +105,8 @@ void KafkaConsumer::OnLogBounds(std::uint64_t id, std::int64_t begin, std::int64
   finding_.erase(id);
   reader->set_finding(false);
   if (!expired && !truncated) return;
+  // What was delivered stays where it is; the rest is gone.
+  const std::uint64_t events = expired ? assignments_.Expire(reader->assignment(), begin) : 0;
   Log(truncated ? LogLevel::kError : LogLevel::kWarning,
       truncated ? "the log is shorter than the group's position: it was truncated; reading from "
                   "its beginning"
@@ -113,11 +115,10 @@ void KafkaConsumer::OnLogBounds(std::uint64_t id, std::int64_t begin, std::int64
        {"topic", finding.topic},
        {"partition", finding.partition},
        {"position", finding.lost},
+       {"events_lost", events},
        {"log_start", begin},
        {"log_end", end}});
   if (expired) {
-    // What was delivered stays where it is; the rest is gone.
-    assignments_.SkipTo(reader->assignment(), begin);
     MutexLock lock(mu_);
     ++counters_.lost_to_retention;
     return;

@@ -61,6 +61,12 @@ std::int64_t MemoryBroker::Append(const std::string& topic, std::int32_t partiti
   return static_cast<std::int64_t>(log.size()) - 1;
 }
 
+void MemoryBroker::Expire(const std::string& topic, std::int32_t partition, std::int64_t offset) {
+  MutexLock lock(cluster_->mu);
+  cluster_->log_starts[{topic, partition}] = offset;
+  cluster_->Changed();
+}
+
 std::int32_t MemoryBroker::Partitions(const std::string& topic) const {
   MutexLock lock(cluster_->mu);
   const auto logs = cluster_->topics.find(topic);

@@ -83,6 +83,9 @@ class MemoryBroker final : public Broker {
   // Steps until there is no work. How many steps it took.
   std::size_t RunUntilIdle();
 
+  // Retention deletes the records below `offset`. Read() still has them.
+  void Expire(const std::string& topic, std::int32_t partition, std::int64_t offset);
+
   // Faults.
   // While false, nothing is written, fetched, committed or assigned.
   void SetReachable(bool reachable);

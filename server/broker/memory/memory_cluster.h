@@ -40,6 +40,7 @@ struct MemoryCluster {
     SystemTime timestamp{};
   };
   using Log = std::vector<Entry>;
+  using PartitionKey = std::pair<std::string, std::int32_t>;  // topic, partition
   using PositionKey =
       std::tuple<std::string, std::string, std::int32_t>;  // group, topic, partition
 
@@ -119,6 +120,13 @@ struct MemoryCluster {
     return worked;
   }
 
+  // The offset of the first record that retention left.
+  std::int64_t LogStart(const std::string& topic, std::int32_t partition) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    const auto start = log_starts.find({topic, partition});
+    return start == log_starts.end() ? 0 : start->second;
+  }
+
   // Those that have left the group and still are members.
   std::vector<Staying> StayingIn(const std::string& group) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     std::vector<Staying> list;
@@ -138,6 +146,7 @@ struct MemoryCluster {
   std::vector<std::shared_ptr<Client>> clients ABSL_GUARDED_BY(mu);
 
   std::map<std::string, std::vector<Log>> topics ABSL_GUARDED_BY(mu);
+  std::map<PartitionKey, std::int64_t> log_starts ABSL_GUARDED_BY(mu);  // not 0
   std::map<PositionKey, GroupPosition> positions ABSL_GUARDED_BY(mu);
   std::map<std::string, std::vector<MemoryConsumer*>> groups ABSL_GUARDED_BY(mu);  // as they joined
   std::map<PositionKey, Owner> owners ABSL_GUARDED_BY(mu);

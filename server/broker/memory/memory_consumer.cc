@@ -100,13 +100,15 @@ std::vector<AssignmentState> MemoryConsumer::assignments() const {
         cluster_.topics.at(assigned.topic)[static_cast<std::size_t>(assigned.partition)];
     const auto committed = cluster_.positions.find(KeyOf(assigned));
     const bool stands = !broadcast_ && committed != cluster_.positions.end();
+    const auto lost = lost_.find({assigned.topic, assigned.partition});
     states.push_back({.topic = assigned.topic,
                       .partition = assigned.partition,
                       .committed = stands ? committed->second.offset : -1,
                       .next = assigned.next,
                       .end = static_cast<std::int64_t>(log.size()),
                       .settled_above = CountOffsets(assigned.tracker.sparse_acks()),
-                      .crowded = assigned.acks_size >= kCrowdedAckMetadata});
+                      .crowded = assigned.acks_size >= kCrowdedAckMetadata,
+                      .lost = lost == lost_.end() ? RetentionLoss() : lost->second});
   }
   return states;
 }
@@ -200,7 +202,7 @@ std::int64_t MemoryConsumer::StartOf(const std::string& topic, std::size_t parti
   const StartPosition& start = options_.start;
   switch (start.at) {
     case StartPosition::At::kEarliest:
-      return 0;
+      return cluster_.LogStart(topic, static_cast<std::int32_t>(partition));
     case StartPosition::At::kLatest:
       return end;
     case StartPosition::At::kTime:
@@ -414,6 +416,7 @@ bool MemoryConsumer::FetchOne() {
     MutexLock lock(cluster_.mu);
     Assigned& assigned = assignments_.at(id);
     assigned.no_room = false;
+    SkipExpired(assigned);
     const auto& log =
         cluster_.topics.at(assigned.topic)[static_cast<std::size_t>(assigned.partition)];
     std::uint64_t bytes = 0;
@@ -428,6 +431,17 @@ bool MemoryConsumer::FetchOne() {
   }
   if (!records.empty()) handler_.OnRecords(id, std::move(records));
   return true;
+}
+
+void MemoryConsumer::SkipExpired(Assigned& assigned) {
+  const std::int64_t start = cluster_.LogStart(assigned.topic, assigned.partition);
+  if (assigned.next >= start) return;
+  assigned.next = start;
+  RetentionLoss& lost = lost_[{assigned.topic, assigned.partition}];
+  assigned.tracker.SkipTo(std::min(lost.went_on_at, start));  // counted before
+  lost.events += assigned.tracker.SkipTo(start);
+  lost.went_on_at = start;
+  ++stats_.lost_to_retention;
 }
 
 bool MemoryConsumer::Leave() {

@@ -65,6 +65,7 @@ class MemoryConsumer final : public Consumer, public MemoryClient {
   bool AssignOne();
   bool CommitIfDue();
   bool FetchOne();
+  void SkipExpired(Assigned& assigned) ABSL_EXCLUSIVE_LOCKS_REQUIRED(cluster_.mu);
   bool Leave();
 
   MemoryCluster::PositionKey KeyOf(const Assigned& assigned) const {
@@ -97,6 +98,7 @@ class MemoryConsumer final : public Consumer, public MemoryClient {
   bool failed_ ABSL_GUARDED_BY(cluster_.mu) = false;
   std::optional<absl::Status> to_tell_ ABSL_GUARDED_BY(cluster_.mu);  // OnFailed
   Assignments assignments_ ABSL_GUARDED_BY(cluster_.mu);
+  std::map<MemoryCluster::PartitionKey, RetentionLoss> lost_ ABSL_GUARDED_BY(cluster_.mu);
   AssignmentId last_fetched_ ABSL_GUARDED_BY(cluster_.mu);
   std::vector<Done> commits_ ABSL_GUARDED_BY(cluster_.mu);
   SteadyTime next_commit_ ABSL_GUARDED_BY(cluster_.mu){};

@@ -100,7 +100,7 @@ absl::StatusOr<std::vector<Position>> MemoryGroupAdmin::FindNow(
     std::int32_t partition = 0;
     for (const MemoryCluster::Log& log : logs->second) {
       auto offset = static_cast<std::int64_t>(log.size());
-      if (at.at == StartPosition::At::kEarliest) offset = 0;
+      if (at.at == StartPosition::At::kEarliest) offset = cluster_.LogStart(topic, partition);
       if (at.at == StartPosition::At::kTime) {
         offset = std::find_if(log.begin(), log.end(),
                               [&](const auto& entry) { return entry.timestamp >= at.time; }) -

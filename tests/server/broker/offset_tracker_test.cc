@@ -206,6 +206,17 @@ TEST(OffsetTrackerTest, AReaderThatTakesOverGetsExactlyWhatWasNotSettled) {
   }
 }
 
+TEST(OffsetTrackerTest, SkippingTellsHowManyOffsetsNobodyHadSettled) {
+  OffsetTracker tracker(10, {{12, 14}, {18, 30}});
+  ASSERT_TRUE(tracker.Track(10));
+
+  EXPECT_EQ(tracker.SkipTo(20), 5u) << "11, 14 to 17";
+  EXPECT_EQ(tracker.SkipTo(15), 0u) << "not back";
+  EXPECT_EQ(tracker.next(), 20);
+  EXPECT_EQ(tracker.ack_floor(), 10);
+  EXPECT_EQ(tracker.SkipTo(33), 3u) << "30 to 32";
+}
+
 // Beside a model that cannot be wrong: the set of what was tracked and not acked.
 TEST(OffsetTrackerTest, DoesWhatTheModelDoes) {
   for (std::uint32_t seed = 1; seed <= 100; ++seed) {

@@ -99,6 +99,22 @@ TEST_F(ExplainTest, ARecordThatIsNoEventIsAHaltedHeadWithTheDecodersWords) {
   EXPECT_THAT(state.head->last_error, HasSubstr("ce_"));
 }
 
+TEST_F(ExplainTest, WhatRetentionTookIsShownWithWhereReadingWentOn) {
+  auto stream = HoldHead();
+  stream->subscriber->HalfClosed();
+  Settle();
+  Order("e");
+  broker_.Expire("t-orders", 0, 4);  // d, at 3, is settled
+
+  stream = OpenOrders();
+
+  EXPECT_THAT(stream->TakeData(), ElementsAre("e"));
+  EXPECT_EQ(ExplainOrders().lost, (RetentionLoss{.events = 3, .went_on_at = 4}));
+  broker_.Revoke("g", true);
+  Settle();
+  EXPECT_EQ(ExplainOrders().lost.events, 3u) << "still known when the partition was away";
+}
+
 TEST_F(ExplainTest, WithNothingUnsettledThereIsNoHead) {
   Order("a");
   const auto stream = OpenOrders();
