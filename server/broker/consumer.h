@@ -57,10 +57,10 @@ class ConsumerHandler {
   virtual void OnRecords(AssignmentId assignment, std::vector<ConsumedRecord> records) = 0;
 
   // The partition is to be given up. Nothing of it may be handed out from now on; what is held may
-  // be acked until OnRevoked(), which comes as soon as Held() says that nothing is, or when
-  // ConsumerOptions::revoke_grace is over. Not called when the partition is lost already, nor without
-  // such a grace.
-  virtual void OnRevoking(AssignmentId /*assignment*/) {}
+  // be acked until OnRevoked(), which comes as soon as Held() says that nothing is, or at `until`:
+  // ConsumerOptions::revoke_grace from the first partition that goes. Not called when the partition
+  // is lost already, nor without such a grace.
+  virtual void OnRevoking(AssignmentId /*assignment*/, SteadyTime /*until*/) {}
 
   // Records of a partition that is to be given up that somebody still holds.
   virtual std::size_t Held(AssignmentId /*assignment*/) { return 0; }

@@ -65,7 +65,7 @@ PartitionBuffer* DeliveryBook::Find(AssignmentId assignment) {
   return known == partitions_.end() ? nullptr : known->second.get();
 }
 
-void DeliveryBook::BeginRevoke(AssignmentId assignment) {
+void DeliveryBook::BeginRevoke(AssignmentId assignment, SteadyTime until) {
   PartitionBuffer* const partition = Find(assignment);
   if (partition == nullptr || std::exchange(partition->revoking, true)) return;
   std::vector<BufferedRecord*> records;
@@ -79,7 +79,7 @@ void DeliveryBook::BeginRevoke(AssignmentId assignment) {
       Drop(*record);
       continue;
     }
-    record->holder->revoking.push_back(record->delivery_id);
+    record->holder->revoking[until].push_back(record->delivery_id);
     Touch(*record->holder);
   }
 }

@@ -111,8 +111,8 @@ class DeliveryBook {
 
   PartitionBuffer& Assign(AssignmentId assignment, const std::string& full_topic,
                           std::int32_t partition);
-  // Forgets what nobody holds; holders are told that they may settle the rest for a while.
-  void BeginRevoke(AssignmentId assignment);
+  // Forgets what nobody holds; holders are told that they may settle the rest until then.
+  void BeginRevoke(AssignmentId assignment, SteadyTime until);
   std::size_t HeldOf(AssignmentId assignment);
   void Revoke(AssignmentId assignment, SteadyTime now);
   void RevokeAll(SteadyTime now);

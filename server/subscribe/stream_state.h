@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -61,7 +62,7 @@ struct StreamState : std::enable_shared_from_this<StreamState> {
 
   // To send, with `queued`.
   bool started_sent = false;
-  std::vector<std::uint64_t> revoking;  // may still be settled, for the grace
+  std::map<SteadyTime, std::vector<std::uint64_t>> revoking;  // may still be settled until then
   std::vector<std::uint64_t> revoked;
   std::vector<SettleFailure> failures;
   std::optional<Heartbeat> heartbeat;

@@ -116,11 +116,11 @@ Room Subscription::RoomFor(AssignmentId assignment) {
   return room;
 }
 
-void Subscription::OnRevoking(AssignmentId assignment) {
+void Subscription::OnRevoking(AssignmentId assignment, SteadyTime until) {
   Effects effects;
   {
     MutexLock lock(mu_);
-    book_.BeginRevoke(assignment);
+    book_.BeginRevoke(assignment, until);
     effects = Collect(Caller::kThread);
   }
   Run(std::move(effects));

@@ -125,7 +125,7 @@ class Subscription final : public ConsumerHandler,
                   std::int32_t partition) override;
   Room RoomFor(AssignmentId assignment) override;
   void OnRecords(AssignmentId assignment, std::vector<ConsumedRecord> records) override;
-  void OnRevoking(AssignmentId assignment) override;
+  void OnRevoking(AssignmentId assignment, SteadyTime until) override;
   std::size_t Held(AssignmentId assignment) override;
   void OnRevoked(AssignmentId assignment, bool lost) override;
   void OnFailed(const absl::Status& why) override;

@@ -57,20 +57,23 @@ Outgoing Subscription::Take(StreamState& stream, std::uint32_t max_events,
       outgoing.started->topics.push_back(topic.topic);
     }
   }
-  if (!stream.revoking.empty()) {
-    outgoing.revoked.push_back(
-        Revoked{std::exchange(stream.revoking, {}), world_.options.revoke_grace});
+  const SteadyTime now = world_.clock.Now();
+  for (auto& [until, ids] : std::exchange(stream.revoking, {})) {
+    // What nobody settles any more is told as lost, at once.
+    if (until > now) outgoing.revoked.push_back(Revoked{std::move(ids), until - now});
   }
   if (!stream.revoked.empty()) {
     outgoing.revoked.push_back(Revoked{std::exchange(stream.revoked, {}), Duration(0)});
   }
   outgoing.failures = std::exchange(stream.failures, {});
   if (!stream.queued.empty()) {
-    outgoing.deliveries =
-        book_.Take(stream, max_events, max_bytes, world_.clock.Now(), world_.clock.WallNow());
+    outgoing.deliveries = book_.Take(stream, max_events, max_bytes, now, world_.clock.WallNow());
   }
   outgoing.heartbeat = std::exchange(stream.heartbeat, std::nullopt);
   outgoing.draining = std::exchange(stream.draining, std::nullopt);
+  if (outgoing.draining.has_value() && drain_until_.has_value()) {
+    outgoing.draining->grace = std::max(*drain_until_ - now, Duration::zero());
+  }
   outgoing.end = stream.end;
   stream.end_taken = outgoing.end.has_value();
   stream.waiting = outgoing.empty();

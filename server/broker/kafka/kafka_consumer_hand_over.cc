@@ -56,13 +56,17 @@ void KafkaConsumer::GiveUp(const std::set<Partition>& named, bool lost) {
   const bool waits = !lost && !broadcast() && broker_.commits_while_rebalancing &&
                      options_.revoke_grace > Duration::zero();
   if (!waits) return GiveUpNow(lost);
-  for (PartitionReader* const reader : leaving) handler_.OnRevoking(reader->assignment());
   const bool commits_already = giving_up_ && !giving_up_->waits_for_holders;
+  const SteadyTime now = Now();
+  SteadyTime until = now + options_.revoke_grace;
+  if (giving_up_) until = commits_already ? now : giving_up_->deadline;
+  if (state_ == State::kClosing) until = std::min(until, LastGrace());
+  for (PartitionReader* const reader : leaving) handler_.OnRevoking(reader->assignment(), until);
   if (commits_already || !AnythingIsHeld()) return GiveUpNow(false);
   if (giving_up_) return;
   giving_up_.emplace();
   giving_up_->waits_for_holders = true;
-  giving_up_->deadline = Now() + options_.revoke_grace;
+  giving_up_->deadline = until;
   giving_up_->end = giving_up_->deadline + kGiveUpPatience;
 }
 

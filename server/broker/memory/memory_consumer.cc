@@ -253,7 +253,7 @@ std::vector<std::pair<std::string, std::int32_t>> MemoryConsumer::Share() const 
 // A partition that goes and that nobody holds anything of (any more). The others are told.
 std::optional<AssignmentId> MemoryConsumer::FindToRevoke(bool all) {
   std::vector<AssignmentId> going;
-  std::vector<AssignmentId> untold;
+  std::vector<std::pair<AssignmentId, SteadyTime>> untold;
   {
     MutexLock lock(cluster_.mu);
     if (assignments_.empty()) return std::nullopt;
@@ -268,13 +268,13 @@ std::optional<AssignmentId> MemoryConsumer::FindToRevoke(bool all) {
       if (all || assigned.lost || options_.revoke_grace == Duration::zero()) return id;
       if (!assigned.revoking_until.has_value()) {
         assigned.revoking_until = now + options_.revoke_grace;
-        untold.push_back(id);
+        untold.emplace_back(id, *assigned.revoking_until);
       } else if (now >= *assigned.revoking_until) {
         return id;
       }
     }
   }
-  for (const AssignmentId id : untold) handler_.OnRevoking(id);
+  for (const auto& [id, until] : untold) handler_.OnRevoking(id, until);
   for (const AssignmentId id : going) {
     if (handler_.Held(id) == 0) return id;
   }

@@ -35,6 +35,30 @@ TEST_F(RevokingTest, HoldersAreToldAndTheirAcksStillCount) {
   EXPECT_THAT(stream->TakeData(), ElementsAre("b")) << "assigned again and read from there";
 }
 
+TEST_F(RevokingTest, WhoReadsLateIsToldWhatIsLeftOfTheGrace) {
+  const auto stream = HoldA();
+  stream->reads = false;
+  Revoke();
+  Advance(milliseconds(1500));
+
+  stream->Pump();
+
+  ASSERT_THAT(stream->revoking, SizeIs(1));
+  EXPECT_EQ(stream->revoking[0].grace, milliseconds(500));
+}
+
+TEST_F(RevokingTest, WhoReadsWhenTheGraceIsOverIsToldOfTheLossAlone) {
+  const auto stream = HoldA();
+  stream->reads = false;
+  Revoke();
+  Advance(seconds(3));
+
+  stream->Pump();
+
+  EXPECT_THAT(stream->revoking, IsEmpty());
+  EXPECT_THAT(stream->revoked, ElementsAre(1));
+}
+
 TEST_F(RevokingTest, WhenGraceIsOverTheRestIsGone) {
   const auto stream = HoldA();
   Revoke();

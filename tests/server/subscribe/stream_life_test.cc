@@ -262,6 +262,19 @@ TEST_F(StreamLifeTest, AMissingTopicEndsTheStream) {
   EXPECT_EQ(ReasonOf(*stream->end), Reason::kTopicMissing);
 }
 
+TEST_F(StreamLifeTest, WhoReadsLateIsToldWhatIsLeftOfTheDrain) {
+  Order("a");
+  const auto stream = OpenOrders();
+  stream->reads = false;
+  DrainAll();
+  Advance(seconds(2));
+
+  stream->Pump();
+
+  ASSERT_TRUE(stream->draining.has_value());
+  EXPECT_EQ(stream->draining->grace, seconds(3));
+}
+
 TEST_F(StreamLifeTest, DrainTellsTheStreamsAndWaitsForWhatTheyHold) {
   for (const char* data : {"a", "b"}) Order(data);
   const auto stream = OpenOrders();
