@@ -1,7 +1,6 @@
 #include "server/app/gateway.h"
 
 #include <algorithm>
-#include <atomic>
 #include <utility>
 
 #include "fmt/format.h"
@@ -273,31 +272,41 @@ Gateway::Leftovers Gateway::Stop(Signals& signals) {
   const Duration answer_time = flush_time / 6;
   rpc_->BeginDrain(config_.shutdown_grace, kStopping);
   if (operator_ != nullptr) operator_->Stop();
-  Leftovers left;
-  left.unsettled = SettleHeld(signals, end - flush_time, answer_time);
+  Leftovers left = SettleHeld(signals, end - flush_time, answer_time);
   left.unflushed = FlushPublished(signals, end - 2 * answer_time, answer_time);
   // Every call has its answer now; what is still open are streams whose clients do not let go.
   const SteadyTime answered = Clock::Real().Now() + answer_time;
   rpc_->Shutdown(answered);
   if (admin_rpc_ != nullptr) admin_rpc_->Shutdown(answered);
-  Log(LogLevel::kInfo, "stopped", {{"unsettled", left.unsettled}, {"unflushed", left.unflushed}});
+  Log(LogLevel::kInfo, "stopped",
+      {{"unsettled", left.unsettled},
+       {"uncommitted", left.uncommitted},
+       {"unflushed", left.unflushed}});
   return left;
 }
 
-std::size_t Gateway::SettleHeld(Signals& signals, SteadyTime until, Duration commit_time) {
+Gateway::Leftovers Gateway::SettleHeld(Signals& signals, SteadyTime until, Duration commit_time) {
   auto drained = std::make_shared<EventFlag>();
-  auto unsettled = std::make_shared<std::atomic<std::size_t>>(0);
   const Duration grace = std::max<Duration>(until - Clock::Real().Now(), Duration(0));
   Log(LogLevel::kInfo, "stopping: no new deliveries, held ones may settle",
       {{"held", subscriptions_->held()}, {"streams", subscriptions_->streams()}});
   subscriptions_->Drain(grace, kStopping, DrainFor::kGood,
-                        [drained, unsettled](std::size_t never_settled) {
-                          *unsettled = never_settled;
-                          drained->Raise();
-                        });
+                        [drained](std::size_t) { drained->Raise(); });
   const auto woken = signals.WaitUntil(until + commit_time, drained.get());
   cut_short_ = woken == Signals::Woken::kSignal;
-  return woken == Signals::Woken::kFlag ? unsettled->load() : subscriptions_->held();
+  Leftovers sum;
+  for (const GroupLeftovers& left : subscriptions_->Leftovers()) {
+    Log(LogLevel::kError, "not all of a group could be settled and committed: the rest comes again",
+        {{"group", left.group},
+         {"unsettled", left.unsettled},
+         {"uncommitted_acks", left.uncommitted},
+         {"why", left.uncommitted > 0 ? left.why
+                 : cut_short_         ? "a second signal"
+                                      : "nobody settled it in time"}});
+    sum.unsettled += left.unsettled;
+    sum.uncommitted += left.uncommitted;
+  }
+  return sum;
 }
 
 std::size_t Gateway::FlushPublished(Signals& signals, SteadyTime until, Duration purge_time) {

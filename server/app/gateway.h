@@ -46,6 +46,7 @@ class Gateway {
     std::size_t unflushed = 0;  // accepted events that were not written; their callers were told
     std::size_t unsettled =
         0;  // held deliveries and unwritten letters: their groups get them again
+    std::size_t uncommitted = 0;  // acks that no broker confirmed: so these, too
   };
 
   // Drains and stops: held deliveries may settle and publishing goes on until `shutdown.grace` less
@@ -65,8 +66,8 @@ class Gateway {
   void AddMetrics();
   void AddConfigMetrics();
 
-  // How many were not settled. The last commits may take a little longer than `until`.
-  std::size_t SettleHeld(Signals& signals, SteadyTime until, Duration commit_time);
+  // What was not settled or committed. The last commits may take a little longer than `until`.
+  Leftovers SettleHeld(Signals& signals, SteadyTime until, Duration commit_time);
   // How many were not written. What is left at `until` is purged.
   std::size_t FlushPublished(Signals& signals, SteadyTime until, Duration purge_time);
 

@@ -33,7 +33,12 @@ int ExitCodeFor(const Gateway::Leftovers& left) {
     std::fprintf(stderr, "sidebus: %zu held deliver%s not settled: the groups get them again\n",
                  left.unsettled, left.unsettled == 1 ? "y was" : "ies were");
   }
-  return left.unflushed + left.unsettled > 0 ? kExitLeftovers : 0;
+  if (left.uncommitted > 0) {
+    std::fprintf(stderr,
+                 "sidebus: %zu ack%s could not be committed: the groups get their events again\n",
+                 left.uncommitted, left.uncommitted == 1 ? "" : "s");
+  }
+  return left.unflushed + left.unsettled + left.uncommitted > 0 ? kExitLeftovers : 0;
 }
 
 int Serve(const ConfigSources& sources) {

@@ -108,9 +108,9 @@ struct ConsumerStats {
   std::uint64_t lost = 0;
   std::uint64_t commits_ok = 0;
   std::uint64_t commits_failed = 0;
-  std::uint64_t acks_lost =
-      0;                     // times that partitions went before all of their acks were committed
-  SystemTime last_commit{};  // zero: none yet
+  std::uint64_t acks_waiting = 0;       // now, for their commit to be confirmed; not a counter
+  std::uint64_t acks_lost = 0;          // in partitions that went before that
+  SystemTime last_commit{};             // zero: none yet
   std::uint64_t lost_to_retention = 0;  // positions that were below the log start
   std::uint64_t fetch_bytes = 0;        // that may be fetched ahead now, over all partitions
   std::uint64_t acks_left_out = 0;      // commits whose sparse acks did not all fit

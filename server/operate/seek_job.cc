@@ -253,7 +253,7 @@ void SeekJob::CloseHere() {
       closed->then = [] {};
       return Fail(Active("a stream of this gateway has just opened: end it first, or use force"));
     }
-    subscription->WhenClosed([closed](std::size_t) {});
+    subscription->WhenClosed([closed](const auto&) {});
   }
 }
 

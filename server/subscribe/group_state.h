@@ -35,6 +35,14 @@ struct PartitionState {
   std::optional<Head> head;  // nullopt: nothing is held back here, or another member has it
 };
 
+// What a subscription leaves when it is drained: its group gets all of it again.
+struct GroupLeftovers {
+  std::string group;
+  std::size_t unsettled = 0;    // deliveries that streams hold, dead letters that are not written
+  std::size_t uncommitted = 0;  // acks whose commit no broker confirmed
+  std::string why{};            // the latter, as far as it is known
+};
+
 // A group that has a subscription in this process.
 struct GroupState {
   std::string group;

@@ -99,11 +99,13 @@ class LiveSubscriptions::Impl : public std::enable_shared_from_this<Impl> {
     {
       MutexLock lock(mu_);
       draining_ = true;
+      left_by_closed_.clear();  // an earlier drain told of it
       for_good_ = for_good_ || how_long == DrainFor::kGood;
       all = AllLocked();
     }
     for (const auto& subscription : all) {
-      subscription->WhenClosed([answer](std::size_t left) { answer->left += left; });
+      subscription->WhenClosed(
+          [answer](const GroupLeftovers& left) { answer->left += left.unsettled; });
       subscription->Drain(grace, reason);
     }
     // Never from inside this call.
@@ -152,6 +154,14 @@ class LiveSubscriptions::Impl : public std::enable_shared_from_this<Impl> {
       broadcasts_.clear();
     }
     for (const auto& subscription : all) subscription->Stop();
+  }
+
+  std::vector<GroupLeftovers> Leftovers() const {
+    MutexLock lock(mu_);
+    std::vector<GroupLeftovers> all = left_by_closed_;
+    for (const auto& subscription : AllLocked()) all.push_back(subscription->Leftovers());
+    std::erase_if(all, [](const auto& left) { return left.unsettled + left.uncommitted == 0; });
+    return all;
   }
 
   std::size_t held() const {
@@ -213,8 +223,8 @@ class LiveSubscriptions::Impl : public std::enable_shared_from_this<Impl> {
                          {{std::string(error_key::kField), "ordering"}});
       }
     }
-    made->WhenClosed([weak = weak_from_this(), group = start.group, gone = made.get()](auto) {
-      if (const auto self = weak.lock()) self->Closed(group, gone);
+    made->WhenClosed([weak = weak_from_this(), gone = made.get()](const GroupLeftovers& left) {
+      if (const auto self = weak.lock()) self->Closed(left, gone);
     });
     return made;
   }
@@ -264,11 +274,13 @@ class LiveSubscriptions::Impl : public std::enable_shared_from_this<Impl> {
     first->Begin();
   }
 
-  void Closed(const std::string& group, const Subscription* gone) {
+  void Closed(const GroupLeftovers& left, const Subscription* gone) {
+    const std::string& group = left.group;
     const auto is_gone = [&](const auto& candidate) { return candidate.get() == gone; };
     std::shared_ptr<Subscription> next;
     {
       MutexLock lock(mu_);
+      if (draining_) left_by_closed_.push_back(left);
       std::erase_if(broadcasts_, is_gone);
       const auto live = groups_.find(group);
       if (live == groups_.end()) return;
@@ -307,8 +319,9 @@ class LiveSubscriptions::Impl : public std::enable_shared_from_this<Impl> {
   std::atomic<std::uint64_t> last_stream_{0};
   mutable Mutex mu_;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
-  bool for_good_ ABSL_GUARDED_BY(mu_) = false;            // draining, and not to be resumed
-  std::set<std::string> held_back_ ABSL_GUARDED_BY(mu_);  // groups that do not begin
+  bool for_good_ ABSL_GUARDED_BY(mu_) = false;  // draining, and not to be resumed
+  std::vector<GroupLeftovers> left_by_closed_ ABSL_GUARDED_BY(mu_);   // since the last drain began
+  std::set<std::string> held_back_ ABSL_GUARDED_BY(mu_);              // groups that do not begin
   std::map<std::string, Subscriptions> groups_ ABSL_GUARDED_BY(mu_);  // none is empty
   Subscriptions broadcasts_ ABSL_GUARDED_BY(mu_);
   std::uint64_t last_seed_ ABSL_GUARDED_BY(mu_) = 0;
@@ -351,6 +364,8 @@ std::vector<std::shared_ptr<Subscription>> LiveSubscriptions::OfGroup(
 std::shared_ptr<void> LiveSubscriptions::HoldBack(const std::string& group) {
   return impl_->HoldBack(group);
 }
+
+std::vector<GroupLeftovers> LiveSubscriptions::Leftovers() const { return impl_->Leftovers(); }
 
 std::size_t LiveSubscriptions::held() const { return impl_->held(); }
 

@@ -11,6 +11,7 @@
 #include "server/base/memory_budget.h"
 #include "server/broker/broker.h"
 #include "server/routing/router.h"
+#include "server/subscribe/group_state.h"
 #include "server/subscribe/subscriber.h"
 
 namespace sidebus {
@@ -89,6 +90,9 @@ class LiveSubscriptions {
   // As long as the result lives, no subscription of the group begins; streams may open, and wait.
   // Null: somebody holds the group back already.
   std::shared_ptr<void> HoldBack(const std::string& group);
+
+  // What a drain that is over left, or would leave if it were over now: groups that leave something.
+  std::vector<GroupLeftovers> Leftovers() const;
 
   // Deliveries held by streams.
   std::size_t held() const;

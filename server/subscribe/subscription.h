@@ -96,9 +96,11 @@ class Subscription final : public ConsumerHandler,
   void HalfClosed(const std::shared_ptr<StreamState>& stream);
   void Abandon(StreamState& stream);
 
-  // `done` runs once when the subscription is closed, at once when it is, with how many held
-  // deliveries its drain left unsettled.
-  void WhenClosed(absl::AnyInvocable<void(std::size_t)> done);
+  // `done` runs once when the subscription is closed, at once when it is, with what it left.
+  void WhenClosed(absl::AnyInvocable<void(const GroupLeftovers&)> done);
+
+  // What would be left if it ended now.
+  GroupLeftovers Leftovers() const;
 
   // LiveSubscriptions::Drain for this group. Of several calls the one that ends first counts.
   void Drain(Duration grace, const std::string& reason);
@@ -175,6 +177,8 @@ class Subscription final : public ConsumerHandler,
   absl::Status NoTopicExists() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void EndAll(const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void CheckDrained(SteadyTime now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void NoteAcksLostBefore() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  GroupLeftovers CountLeftovers() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void StartClosing() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void TakeDown();
   void ReleaseMemory();
@@ -197,9 +201,12 @@ class Subscription final : public ConsumerHandler,
   std::optional<SteadyTime> linger_until_ ABSL_GUARDED_BY(mu_);
   std::optional<SteadyTime> drain_until_ ABSL_GUARDED_BY(mu_);
   std::string drain_reason_ ABSL_GUARDED_BY(mu_);
-  std::size_t left_unsettled_ ABSL_GUARDED_BY(mu_) = 0;
+  std::size_t left_unsettled_ ABSL_GUARDED_BY(mu_) = 0;                 // when its drain was over
+  std::optional<std::uint64_t> acks_lost_before_ ABSL_GUARDED_BY(mu_);  // its drain or its end
+  absl::Status closed_with_ ABSL_GUARDED_BY(mu_);
+  GroupLeftovers left_ ABSL_GUARDED_BY(mu_);  // of one that is closed
   bool ready_to_take_down_ ABSL_GUARDED_BY(mu_) = false;
-  std::vector<absl::AnyInvocable<void(std::size_t)>> when_closed_ ABSL_GUARDED_BY(mu_);
+  std::vector<absl::AnyInvocable<void(const GroupLeftovers&)>> when_closed_ ABSL_GUARDED_BY(mu_);
   SteadyTime timer_at_ ABSL_GUARDED_BY(mu_) = SteadyTime::max();
   TimerId timer_ ABSL_GUARDED_BY(mu_);
 

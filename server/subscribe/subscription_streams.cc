@@ -197,6 +197,7 @@ void Subscription::Drain(Duration grace, const std::string& reason) {
     if (drain_until_.has_value() && *drain_until_ <= until) return;
     drain_until_ = until;
     drain_reason_ = reason;
+    NoteAcksLostBefore();
     for (const auto& stream : streams_) {
       if (stream->phase == StreamState::Phase::kOpen) {
         stream->phase = StreamState::Phase::kDraining;
@@ -240,6 +241,7 @@ bool Subscription::CloseLingering() {
 void Subscription::StartClosing() {
   if (state_ == State::kClosing || state_ == State::kClosed) return;
   state_ = State::kClosing;
+  NoteAcksLostBefore();
   if (consumer_ == nullptr) {
     ready_to_take_down_ = true;
     return;
@@ -249,6 +251,8 @@ void Subscription::StartClosing() {
     if (!closed.ok()) {
       Log(LogLevel::kWarning, "a group was left with a failed commit: some events come again",
           {{"group", self->first_.group}, {"error", closed}});
+      MutexLock lock(self->mu_);
+      self->closed_with_ = closed;
     }
     // Not here: this is the consumer's thread, which cannot destroy it.
     self->world_.timers.At(self->world_.clock.Now(), [self] { self->TakeDown(); });
@@ -257,11 +261,12 @@ void Subscription::StartClosing() {
 
 void Subscription::TakeDown() {
   std::unique_ptr<Consumer> consumer;
-  std::vector<absl::AnyInvocable<void(std::size_t)>> when_closed;
-  std::size_t left = 0;
+  std::vector<absl::AnyInvocable<void(const GroupLeftovers&)>> when_closed;
+  GroupLeftovers left;
   {
     MutexLock lock(mu_);
     if (stopped_ || state_ == State::kClosed) return;
+    left_ = left = CountLeftovers();
     state_ = State::kClosed;
     const SystemTime last_commit = CountStats().last_commit;
     if (last_commit != SystemTime()) {
@@ -270,7 +275,6 @@ void Subscription::TakeDown() {
     }
     consumer = std::move(consumer_);
     when_closed = std::exchange(when_closed_, {});
-    left = left_unsettled_;
   }
   consumer.reset();
   ReleaseMemory();
@@ -285,22 +289,46 @@ void Subscription::ReleaseMemory() {
   world_.budget.Return(reserved_);
 }
 
-void Subscription::WhenClosed(absl::AnyInvocable<void(std::size_t)> done) {
-  std::size_t left = 0;
+void Subscription::WhenClosed(absl::AnyInvocable<void(const GroupLeftovers&)> done) {
+  GroupLeftovers left;
   {
     MutexLock lock(mu_);
     if (state_ != State::kClosed) {
       when_closed_.push_back(std::move(done));
       return;
     }
-    left = left_unsettled_;
+    left = left_;
   }
   done(left);
 }
 
+void Subscription::NoteAcksLostBefore() {
+  if (acks_lost_before_.has_value()) return;
+  acks_lost_before_ = consumer_ == nullptr ? 0 : consumer_->stats().acks_lost;
+}
+
+GroupLeftovers Subscription::Leftovers() const {
+  MutexLock lock(mu_);
+  return CountLeftovers();
+}
+
+GroupLeftovers Subscription::CountLeftovers() const {
+  if (state_ == State::kClosed) return left_;
+  GroupLeftovers left{.group = first_.group, .unsettled = left_unsettled_};
+  if (state_ != State::kClosing) left.unsettled = book_.held() + book_.letters();
+  if (consumer_ == nullptr) return left;
+  const ConsumerStats stats = consumer_->stats();
+  left.uncommitted =
+      stats.acks_waiting + stats.acks_lost - acks_lost_before_.value_or(stats.acks_lost);
+  if (left.uncommitted == 0) return left;
+  left.why = closed_with_.ok() ? stats.last_error : std::string(closed_with_.message());
+  if (left.why.empty()) left.why = "no broker has confirmed their commit yet";
+  return left;
+}
+
 void Subscription::Stop() {
   std::unique_ptr<Consumer> consumer;
-  std::vector<absl::AnyInvocable<void(std::size_t)>> when_closed;
+  std::vector<absl::AnyInvocable<void(const GroupLeftovers&)>> when_closed;
   TimerId timer;
   {
     MutexLock lock(mu_);

@@ -1,5 +1,7 @@
 """An event that nobody can handle leaves its group: whole, with the reason, and alone."""
 
+import re
+import signal
 import struct
 from collections import defaultdict
 
@@ -183,6 +185,25 @@ def test_a_missing_topic_that_is_not_to_be_made_is_waited_for(gateway, connect, 
 
     assert stream.take(1)[0].event.data == b"next"
     assert [record.value() for record in cluster.records(topic)] == [b"poison"]
+
+
+def test_a_gateway_that_is_ended_before_a_letter_is_written_says_so(gateway, connect, group):
+    one = gateway(ROUTES, partitions=1, dead_letter={"create": False})
+    bus = connect(one)
+    bus.must_publish(Event(type="order", key=b"k"))
+    stream = bus.subscribe(group, "order")
+    stream.nack(*stream.take(1), action=REJECT)
+    eventually(
+        lambda: Metrics.of(one).value("sidebus_dead_lettering_events", group=group) == 1,
+        "the letter to be waited for",
+    )
+
+    one.signal(signal.SIGTERM)
+    one.signal(signal.SIGTERM)
+
+    assert one.wait(5) == 3
+    assert re.search(r"\b1 held delivery was not settled", one.stderr)
+    assert group in next(line for line in one.stderr.splitlines() if "not all of a group" in line)
 
 
 def test_without_dead_letters_an_event_is_halted_and_nobody_may_ask_for_them(

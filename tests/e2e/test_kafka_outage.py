@@ -1,6 +1,7 @@
 """Kafka is away: at the start, and in the middle of everything."""
 
 import itertools
+import json
 import threading
 import time
 from collections import Counter
@@ -315,6 +316,28 @@ def test_a_gateway_ends_in_time_though_kafka_is_away_and_acks_wait_for_their_com
     assert code == 3
     assert time.monotonic() - started < 5.5
     assert all(call.done() for call in calls)
+
+
+@pytest.mark.parametrize("grace", ["4s", "15s"])  # shorter and longer than leaving the group takes
+def test_acks_that_kafka_did_not_commit_are_counted_and_its_exit_code_is_3(
+    gateway, connect, group, kafka, own_cluster, grace
+):
+    one = gateway(ROUTES, kafka.address, shutdown={"grace": grace})
+    bus = connect(one)
+    bus.must_publish(*(order(id=f"{n}") for n in range(50)))
+    stream = bus.subscribe(group, "order.created")
+    held = stream.take(50)
+    kafka.kill()
+    eventually(lambda: not bus.describe().condition.broker_reachable, "the gateway to see it")
+    stream.ack(*held)
+
+    assert one.stop(20) == 3
+
+    assert "50 acks could not be committed: the groups get their events again" in one.stderr
+    (line,) = [line for line in one.stderr.splitlines() if "not all of a group" in line]
+    said = json.loads(line)
+    assert (said["group"], said["uncommitted_acks"]) == (group, "50")
+    assert said["why"]
 
 
 def test_a_held_event_can_be_settled_after_an_outage(gateway, connect, group, kafka, own_cluster):

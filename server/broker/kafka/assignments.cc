@@ -44,7 +44,9 @@ bool Assignments::Track(AssignmentId assignment, std::vector<ConsumedRecord>& re
 bool Assignments::Ack(const DeliveryTag& tag) {
   MutexLock lock(mu_);
   const auto entry = entries_.find(tag.assignment);
-  return entry != entries_.end() && entry->second.tracker.Ack(tag.offset);
+  if (entry == entries_.end() || !entry->second.tracker.Ack(tag.offset)) return false;
+  ++entry->second.acks;
+  return true;
 }
 
 std::int64_t Assignments::Next(AssignmentId assignment) const {
@@ -78,7 +80,7 @@ std::vector<Assignments::Floor> Assignments::TakeMoved() {
   for (auto& [id, entry] : entries_) {
     if (!entry.tracker.TakeCommittable().has_value()) continue;
     std::size_t left_out = 0;
-    floors.push_back({id, PositionOf(entry, &left_out), entry.committed});
+    floors.push_back({id, PositionOf(entry, &left_out), entry.committed, entry.acks});
     entry.acks_size = floors.back().position.metadata.size();
     if (left_out > 0) ++left_out_;
   }
@@ -92,6 +94,7 @@ void Assignments::Committed(const std::vector<Floor>& floors) {
     if (entry == entries_.end()) continue;
     entry->second.committed = floor.position.offset;
     entry->second.committed_acks = floor.position.metadata;
+    entry->second.acks_committed = floor.acks;
   }
 }
 
@@ -112,7 +115,7 @@ std::optional<Assignments::Floor> Assignments::Remove(AssignmentId assignment) {
   if (position.offset == entry.committed && position.metadata == entry.committed_acks) {
     return std::nullopt;
   }
-  return Floor{assignment, std::move(position), entry.committed};
+  return Floor{assignment, std::move(position), entry.committed, entry.acks - entry.acks_committed};
 }
 
 std::vector<Assignments::Held> Assignments::held() const {
@@ -138,6 +141,13 @@ std::vector<AssignmentState> Assignments::states() const {
                       .lost = lost == lost_.end() ? RetentionLoss() : lost->second});
   }
   return states;
+}
+
+std::uint64_t Assignments::acks_waiting() const {
+  std::uint64_t waiting = 0;
+  MutexLock lock(mu_);
+  for (const auto& [id, entry] : entries_) waiting += entry.acks - entry.acks_committed;
+  return waiting;
 }
 
 std::uint64_t Assignments::left_out() const {

@@ -29,6 +29,7 @@ class Assignments {
     AssignmentId assignment;
     PartitionOffset position;
     std::int64_t committed_before = -1;
+    std::uint64_t acks = 0;  // so far; of Remove(): that are not committed
   };
 
   // `start`: a committed position. What is committed beside it is settled already.
@@ -72,6 +73,9 @@ class Assignments {
   // Commits whose sparse acks did not all fit.
   std::uint64_t left_out() const;
 
+  // Acks that no commit was confirmed for.
+  std::uint64_t acks_waiting() const;
+
  private:
   struct Entry {
     std::string topic;
@@ -80,6 +84,8 @@ class Assignments {
     std::int64_t committed = -1;
     std::string committed_acks;
     std::size_t acks_size = 0;
+    std::uint64_t acks = 0;  // so far
+    std::uint64_t acks_committed = 0;
   };
 
   static PartitionOffset PositionOf(const Entry& entry, std::size_t* left_out = nullptr);

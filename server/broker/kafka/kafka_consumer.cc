@@ -149,6 +149,7 @@ ConsumerStats KafkaConsumer::stats() const {
   MutexLock lock(mu_);
   ConsumerStats stats = counters_;
   stats.acks_left_out = assignments_.left_out();
+  if (!broadcast()) stats.acks_waiting += assignments_.acks_waiting();
   for (const Assignments::Held& one : held) {
     ConsumerStats::Topic& topic = stats.topics[one.topic];
     ++topic.partitions;

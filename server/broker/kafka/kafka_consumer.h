@@ -151,7 +151,8 @@ class KafkaConsumer final : public Consumer {
   void GiveUpNow(bool lost);
   void CommitBeforeGivingUp();
   void FinishGivingUp(absl::Status committed);
-  void OnAcksLost(const absl::Status& why);
+  void OnAcksLost(const absl::Status& why, std::uint64_t acks);
+  void SetAcksGivenUp(std::uint64_t acks);
   void LetGo(const std::vector<Partition>& partitions);
   void TickGivingUp(SteadyTime now);
   void LoseAll();
@@ -233,6 +234,7 @@ class KafkaConsumer final : public Consumer {
   std::uint64_t last_finding_ = 0;
 
   struct GivingUp {
+    std::uint64_t acks() const;         // that `floors` are to commit
     bool waits_for_holders = false;     // until `deadline`
     std::vector<Partition> partitions;  // that the handler has given up
     std::vector<Assignments::Floor> floors;

@@ -96,6 +96,17 @@ bool KafkaConsumer::AnythingIsHeld() const {
   });
 }
 
+std::uint64_t KafkaConsumer::GivingUp::acks() const {
+  std::uint64_t sum = 0;
+  for (const Assignments::Floor& floor : floors) sum += floor.acks;
+  return sum;
+}
+
+void KafkaConsumer::SetAcksGivenUp(std::uint64_t acks) {
+  MutexLock lock(mu_);
+  counters_.acks_waiting = acks;
+}
+
 void KafkaConsumer::GiveUpNow(bool lost) {
   // It may have begun with others, whose commit is under way.
   GivingUp giving_up = giving_up_ ? *std::move(giving_up_) : GivingUp();
@@ -122,6 +133,7 @@ void KafkaConsumer::GiveUpNow(bool lost) {
     giving_up.end = Now() + options_.revoke_grace + kGiveUpPatience;
   }
   giving_up_ = std::move(giving_up);
+  SetAcksGivenUp(broadcast() ? 0 : giving_up_->acks());
   if (broadcast() || giving_up_->floors.empty()) return FinishGivingUp(absl::OkStatus());
   if (lost) return FinishGivingUp(WasLost());
   CommitBeforeGivingUp();
@@ -149,20 +161,22 @@ void KafkaConsumer::CommitBeforeGivingUp() {
 void KafkaConsumer::FinishGivingUp(absl::Status committed) {
   const GivingUp giving_up = *std::move(giving_up_);
   giving_up_.reset();
+  SetAcksGivenUp(0);
   LetGo(giving_up.partitions);
-  if (!committed.ok()) OnAcksLost(committed);
+  if (!committed.ok()) OnAcksLost(committed, giving_up.acks());
   // Those who wait for what was acked in partitions that stay wait for the next commit.
   if (committed.ok() && !readers_.empty()) return StartCommit();
   AnswerWaiters(std::exchange(waiting_, {}), committed);
 }
 
-void KafkaConsumer::OnAcksLost(const absl::Status& why) {
-  Log(LogLevel::kWarning, "acks were not committed before their partitions were given up",
-      {{"group", options_.group}, {"why", why}});
+void KafkaConsumer::OnAcksLost(const absl::Status& why, std::uint64_t acks) {
+  Log(LogLevel::kWarning,
+      "acks were not committed before their partitions were given up: their events come again",
+      {{"group", options_.group}, {"acks", acks}, {"why", why}});
   if (state_ == State::kClosing && final_commit_.ok()) final_commit_ = why;
   {
     MutexLock lock(mu_);
-    ++counters_.acks_lost;
+    counters_.acks_lost += acks;
   }
   AnswerWaiters(std::exchange(waiting_, {}), why);
 }
@@ -198,15 +212,20 @@ void KafkaConsumer::LoseAll() {
   starts_->CancelLocate();
   locating_.clear();
   finding_.clear();
-  bool acks_lost = giving_up_ && !giving_up_->floors.empty();
+  GivingUp lost = giving_up_ ? *std::move(giving_up_) : GivingUp();
   giving_up_.reset();
+  SetAcksGivenUp(0);
   const bool some = !readers_.empty();
   for (const auto& reader : readers_) {
     handler_.OnRevoked(reader->assignment(), true);
-    acks_lost |= assignments_.Remove(reader->assignment()).has_value();
+    if (std::optional<Assignments::Floor> floor = assignments_.Remove(reader->assignment())) {
+      lost.floors.push_back(*std::move(floor));
+    }
   }
   readers_.clear();
-  if (acks_lost && !broadcast()) OnAcksLost(WasLost());
+  if (!lost.floors.empty() && !broadcast()) {
+    OnAcksLost(final_commit_.ok() ? WasLost() : final_commit_, lost.acks());
+  }
   if (!some) return;
   MutexLock lock(mu_);
   ++counters_.lost;

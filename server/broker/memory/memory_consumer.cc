@@ -39,8 +39,9 @@ MemoryConsumer::~MemoryConsumer() {
 bool MemoryConsumer::Ack(const DeliveryTag& tag) {
   MutexLock lock(cluster_.mu);
   const auto assigned = assignments_.find(tag.assignment);
-  if (assigned == assignments_.end()) return false;
-  return assigned->second.tracker.Ack(tag.offset);
+  if (assigned == assignments_.end() || !assigned->second.tracker.Ack(tag.offset)) return false;
+  if (!broadcast_) ++assigned->second.acks;
+  return true;
 }
 
 void MemoryConsumer::RoomReturned(AssignmentId assignment) {
@@ -81,6 +82,7 @@ ConsumerStats MemoryConsumer::stats() const {
         cluster_.topics.at(assigned.topic)[static_cast<std::size_t>(assigned.partition)];
     ++topic.partitions;
     stats.CountAckMetadata(assigned.acks_size);
+    stats.acks_waiting += assigned.acks;
     topic.lag_events += static_cast<std::uint64_t>(std::max<std::int64_t>(
         0, static_cast<std::int64_t>(log.size()) - assigned.tracker.ack_floor()));
   }
@@ -301,7 +303,7 @@ bool MemoryConsumer::RevokeOne(bool all) {
     if (close_.has_value()) close_status_.Update(committed);
     all_committed = committed.ok();
   }
-  if (!all_committed) ++stats_.acks_lost;
+  if (!all_committed) stats_.acks_lost += assigned->second.acks;
   ++(lost ? stats_.lost : stats_.revoked);
   GiveUp(id, assigned->second);
   assignments_.erase(assigned);
@@ -365,6 +367,7 @@ absl::Status MemoryConsumer::CommitOne(Assigned& assigned) {
   ++stats_.commits_ok;
   stats_.last_commit = cluster_.clock.WallNow();
   assigned.acks_size = committed.metadata.size();
+  assigned.acks = 0;
   if (left_out > 0) ++stats_.acks_left_out;
   return absl::OkStatus();
 }

@@ -53,6 +53,7 @@ class MemoryConsumer final : public Consumer, public MemoryClient {
     std::int64_t next = 0;      // to fetch
     bool no_room = false;       // until RoomReturned()
     std::size_t acks_size = 0;  // of the commit metadata
+    std::uint64_t acks = 0;     // that are not committed
     bool taken = false;         // by a fault
     bool lost = false;
     std::optional<SteadyTime> revoking_until{};  // told OnRevoking()

@@ -211,6 +211,7 @@ TEST_F(GatewayTest, ASecondSignalEndsItWhileASubscriberHoldsOn) {
   EXPECT_TRUE(StopsSoon());
   EXPECT_TRUE(gateway_->cut_short());
   EXPECT_EQ(left_.unsettled, 1u);
+  EXPECT_EQ(left_.uncommitted, 0u);
   v1::SubscribeResponse response;
   while (subscribe->Read(&response)) {
   }

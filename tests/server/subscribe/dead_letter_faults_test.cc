@@ -337,11 +337,14 @@ TEST_F(DeadLettersTest, ADrainOfTheGatewayWaitsForLettersUnderWay) {
                [&](std::size_t left) { unsettled = left; });
   Pass(seconds(5));
   EXPECT_FALSE(unsettled.has_value());
+  ASSERT_THAT(live_->Leftovers(), SizeIs(1)) << "if it ended now";
+  EXPECT_EQ(live_->Leftovers()[0].unsettled, 1u);
 
   broker_.HoldReports(false);
   Pass(seconds(1));
 
   EXPECT_EQ(unsettled, 0u);
+  EXPECT_THAT(live_->Leftovers(), IsEmpty());
   EXPECT_THAT(LetterData(), ElementsAre("a"));
   EXPECT_EQ(broker_.Committed("g", "t-orders", 0), 1);
 }

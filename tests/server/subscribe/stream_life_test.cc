@@ -262,6 +262,38 @@ TEST_F(StreamLifeTest, AMissingTopicEndsTheStream) {
   EXPECT_EQ(ReasonOf(*stream->end), Reason::kTopicMissing);
 }
 
+TEST_F(StreamLifeTest, AcksThatNoBrokerTookAreLeftOverByADrain) {
+  for (const char* data : {"a", "b", "c"}) Order(data);
+  const auto stream = OpenOrders();
+  stream->Ack(1);
+  Advance(milliseconds(500));
+  broker_.SetReachable(false);
+  stream->Ack({2, 3});
+  ASSERT_THAT(live_->Leftovers(), SizeIs(1));
+  EXPECT_EQ(live_->Leftovers()[0].uncommitted, 2u) << "before the drain";
+
+  const auto left = DrainAll();
+
+  EXPECT_THAT(*left, Optional(0u));
+  ASSERT_THAT(live_->Leftovers(), SizeIs(1)) << "after it";
+  EXPECT_EQ(live_->Leftovers()[0].group, "g");
+  EXPECT_EQ(live_->Leftovers()[0].unsettled, 0u);
+  EXPECT_EQ(live_->Leftovers()[0].uncommitted, 2u);
+  EXPECT_NE(live_->Leftovers()[0].why, "");
+}
+
+TEST_F(StreamLifeTest, NothingIsLeftOverWhenEveryAckIsCommitted) {
+  for (const char* data : {"a", "b"}) Order(data);
+  const auto stream = OpenOrders();
+  broker_.Revoke("g", true);
+  Settle();
+  stream->Ack({3, 4});
+
+  DrainAll();
+
+  EXPECT_THAT(live_->Leftovers(), IsEmpty());
+}
+
 TEST_F(StreamLifeTest, WhoReadsLateIsToldWhatIsLeftOfTheDrain) {
   Order("a");
   const auto stream = OpenOrders();
