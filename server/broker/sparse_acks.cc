@@ -1,5 +1,6 @@
 #include "server/broker/sparse_acks.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "absl/strings/escaping.h"
@@ -9,8 +10,16 @@ namespace {
 
 constexpr std::string_view kMarker = "sb1:";
 
-// Four characters of base64 hold three bytes.
-constexpr std::size_t kMaxBytes = (kMaxAckMetadata - kMarker.size()) * 3 / 4;
+constexpr std::size_t kTopicIdSize = 22;
+
+// Some programs write base64 for URLs.
+bool IsTopicId(std::string_view text) {
+  return text.size() == kTopicIdSize && std::ranges::all_of(text, [](char letter) {
+           return (letter >= '0' && letter <= '9') || (letter >= 'A' && letter <= 'Z') ||
+                  (letter >= 'a' && letter <= 'z') || letter == '+' || letter == '/' ||
+                  letter == '-' || letter == '_';
+         });
+}
 
 void AppendVarint(std::int64_t count, std::string& out) {
   auto rest = static_cast<std::uint64_t>(count);
@@ -34,7 +43,10 @@ std::optional<std::int64_t> TakeVarint(std::string_view& bytes) {
 }  // namespace
 
 std::string EncodeSparseAcks(std::int64_t floor, const std::vector<OffsetRun>& settled,
-                             std::size_t* left_out) {
+                             std::string_view topic_id, std::size_t* left_out) {
+  const std::size_t id_size = topic_id.empty() ? 0 : topic_id.size() + 1;
+  // Four characters of base64 hold three bytes.
+  const std::size_t max_bytes = (kMaxAckMetadata - kMarker.size() - id_size) * 3 / 4;
   std::string bytes;
   std::int64_t at = floor;
   std::size_t written = 0;
@@ -42,7 +54,7 @@ std::string EncodeSparseAcks(std::int64_t floor, const std::vector<OffsetRun>& s
     const std::size_t before = bytes.size();
     AppendVarint(run.first - at, bytes);
     AppendVarint(run.end - run.first, bytes);
-    if (bytes.size() > kMaxBytes) {
+    if (bytes.size() > max_bytes) {
       bytes.resize(before);
       break;
     }
@@ -50,10 +62,20 @@ std::string EncodeSparseAcks(std::int64_t floor, const std::vector<OffsetRun>& s
     ++written;
   }
   if (left_out != nullptr) *left_out = settled.size() - written;
-  if (bytes.empty()) return "";
-  std::string text = absl::Base64Escape(bytes);
+  if (bytes.empty() && topic_id.empty()) return "";
+  std::string text = std::string(kMarker) + absl::Base64Escape(bytes);
   while (text.back() == '=') text.pop_back();
-  return std::string(kMarker) + text;
+  if (!topic_id.empty()) text.append(":").append(topic_id);
+  return text;
+}
+
+std::string TopicIdOf(std::string_view metadata) {
+  if (!metadata.starts_with(kMarker)) return "";
+  const std::size_t colon = metadata.find(':', kMarker.size());
+  if (colon == std::string_view::npos) return "";
+  metadata.remove_prefix(colon + 1);
+  const std::string_view id = metadata.substr(0, metadata.find(':'));
+  return IsTopicId(id) ? std::string(id) : "";
 }
 
 std::optional<std::vector<OffsetRun>> DecodeSparseAcks(std::int64_t floor,

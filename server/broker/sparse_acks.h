@@ -32,7 +32,13 @@ inline std::uint64_t CountOffsets(const std::vector<OffsetRun>& runs) {
 //
 //   floor 10, settled 12, 13 and 17  ->  2 2 3 1  ->  "sb1:AgIDAQ"
 //
-// Whatever follows a second ':' is for later versions, and ignored.
+// After a second ':' stands the id of the topic, where the broker gives its topics ids: 22 characters,
+// Kafka's base64 of a UUID. A topic that is deleted and made anew has another id, and a position in the
+// old one says nothing (docs/adr/0063). Anything else there, and after a third ':', is for later
+// versions, and ignored.
+//
+//   the same in a topic with an id      ->  "sb1:AgIDAQ:q1uzbJqNQqmzMSnMGh4uCw"
+//   nothing settled above the floor     ->  "sb1::q1uzbJqNQqmzMSnMGh4uCw", or "" without an id
 
 // A broker takes 4,096 bytes (offset.metadata.max.bytes).
 inline constexpr std::size_t kMaxAckMetadata = 4'000;
@@ -41,11 +47,14 @@ inline constexpr std::size_t kMaxAckMetadata = 4'000;
 // might not fit any more, and would come again.
 inline constexpr std::size_t kCrowdedAckMetadata = kMaxAckMetadata / 4 * 3;
 
-// Runs in ascending order, not touching each other, all above the floor. Without runs: "". Those
-// that do not fit are left out from the end, which is safe: they come again. `left_out`, if given,
-// is set to how many.
+// Runs in ascending order, not touching each other, all above the floor. Those that do not fit are
+// left out from the end, which is safe: they come again. `left_out`, if given, is set to how many.
+// `topic_id`: empty, there is none.
 std::string EncodeSparseAcks(std::int64_t floor, const std::vector<OffsetRun>& settled,
-                             std::size_t* left_out = nullptr);
+                             std::string_view topic_id = {}, std::size_t* left_out = nullptr);
+
+// The id of the topic that was committed, empty: none, or not ours.
+std::string TopicIdOf(std::string_view metadata);
 
 // nullopt: not ours (of another program that used the group), or damaged.
 std::optional<std::vector<OffsetRun>> DecodeSparseAcks(std::int64_t floor,

@@ -30,6 +30,8 @@ class BrokerFixture {
   virtual void CreateTopic(const std::string& topic, int partitions) = 0;
   // Makes the topic have `partitions`. False: the backend cannot.
   virtual bool AddPartitions(const std::string& topic, int partitions) = 0;
+  // Deletes the topic and makes it anew. False: the backend cannot, or does not tell them apart.
+  virtual bool MakeAnew(const std::string& topic, int partitions) = 0;
   virtual bool finds_offsets_by_time() const = 0;
   // Whether the broker tells who is in a group.
   virtual bool describes_members() const { return true; }
@@ -147,6 +149,8 @@ class BrokerContract : public testing::TestWithParam<Backend> {
   std::string UnusedName(const std::string& what);
 
   Producer& producer();
+  // The next one knows nothing of earlier topics.
+  void EndProducer() { producer_.reset(); }
   Listener& listener() { return listener_; }
 
   // Publishes and waits until it is written.

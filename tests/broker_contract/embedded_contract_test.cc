@@ -20,6 +20,7 @@ class EmbeddedFixture final : public BrokerFixture {
     EXPECT_TRUE(broker_->CreateTopic(topic, partitions).ok());
   }
   bool AddPartitions(const std::string&, int) override { return false; }
+  bool MakeAnew(const std::string&, int) override { return false; }
   bool finds_offsets_by_time() const override { return false; }
   bool describes_members() const override { return false; }
   bool moves_groups_that_had_members() const override { return false; }

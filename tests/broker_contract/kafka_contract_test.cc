@@ -33,6 +33,30 @@ TEST_P(KafkaContract, AbortedRecordsAreNotDeliveredAndGapsAreSettled) {
   EXPECT_THAT(second.breaches(), testing::IsEmpty());
 }
 
+// Kafka forgets positions on a topic that is deleted, if a coordinator hears of it; other brokers, and
+// mirrors of a cluster, keep them.
+TEST_P(KafkaContract, APositionInATopicOfAnotherIdIsNone) {
+  const std::string topic = NewTopic(1);
+  const std::string group = UnusedName("group");
+  PublishValues(topic, Numbers(0, 5));
+  ASSERT_EQ(SetKafkaPosition(servers(), group, topic, 3, "sb1:AQE:q1uzbJqNQqmzMSnMGh4uCw"), "");
+  Receiver receiver;
+
+  auto consumer = Consume(group, {topic}, receiver);
+
+  ASSERT_TRUE(receiver.WaitForRecords(5));
+  EXPECT_THAT(receiver.values(), testing::ElementsAre("0", "1", "2", "3", "4"));
+  EXPECT_TRUE(consumer->Ack(receiver.received()[0].record.tag));
+  EXPECT_TRUE(CloseAndWait(std::move(consumer)).ok());
+  Receiver second;
+  consumer = Consume(group, {topic}, second);
+  ASSERT_TRUE(second.WaitForRecords(4));
+  EXPECT_THAT(second.values(), testing::ElementsAre("1", "2", "3", "4"));
+  EXPECT_TRUE(CloseAndWait(std::move(consumer)).ok());
+  EXPECT_THAT(receiver.breaches(), testing::IsEmpty());
+  EXPECT_THAT(second.breaches(), testing::IsEmpty());
+}
+
 const auto kBackends = testing::Values(
     KafkaAt("Kafka", kKafka), KafkaAt("KafkaSticky", kKafka, kStickyMembers),
     KafkaAt("KafkaConsumer", kKafka, kConsumerMembers), KafkaAt("Kafka39", kKafka39),

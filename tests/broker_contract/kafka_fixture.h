@@ -45,6 +45,11 @@ class KafkaFixture final : public BrokerFixture {
     EXPECT_EQ(AddKafkaPartitions(servers_, topic, partitions), "");
     return true;
   }
+  bool MakeAnew(const std::string& topic, int partitions) override {
+    EXPECT_EQ(DeleteKafkaTopic(servers_, topic), "");
+    CreateTopic(topic, partitions);
+    return true;
+  }
   bool finds_offsets_by_time() const override { return true; }
 
   const std::string& servers() const { return servers_; }

@@ -14,6 +14,10 @@ class MemoryFixture final : public BrokerFixture {
     broker_.AddPartitions(topic, partitions);
     return true;
   }
+  bool MakeAnew(const std::string& topic, int partitions) override {
+    broker_.MakeAnew(topic, partitions);
+    return true;
+  }
   bool finds_offsets_by_time() const override { return true; }
 
  private:

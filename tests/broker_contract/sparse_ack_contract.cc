@@ -45,6 +45,31 @@ TEST_P(BrokerContract, WhatWasAckedAboveTheFloorDoesNotComeAgain) {
   EXPECT_TRUE(CloseAndWait(std::move(three)).ok());
 }
 
+TEST_P(BrokerContract, OfATopicThatIsMadeAnewWhileNobodyReadsNothingIsPassedOver) {
+  const std::string topic = NewTopic(1);
+  const std::string group = StandAtTwo(topic);
+  if (!fixture_->MakeAnew(topic, 1)) GTEST_SKIP() << "it cannot be made anew";
+  EndProducer();
+  PublishValues(topic, Numbers(10, 15));
+  Receiver receiver;
+
+  auto consumer = Consume(group, {topic}, receiver);
+
+  ASSERT_TRUE(receiver.WaitForRecords(5));
+  EXPECT_THAT(receiver.values(), ElementsAre("10", "11", "12", "13", "14"));
+  for (const auto& received : receiver.received()) {
+    EXPECT_TRUE(consumer->Ack(received.record.tag));
+  }
+  EXPECT_TRUE(CloseAndWait(std::move(consumer)).ok());
+  Receiver second;
+  consumer = Consume(group, {topic}, second);
+  PublishValues(topic, {"15"});
+  ASSERT_TRUE(second.WaitForRecords(1));
+  EXPECT_THAT(second.values(), ElementsAre("15")) << "the new position is one of the new topic";
+  EXPECT_TRUE(CloseAndWait(std::move(consumer)).ok());
+  EXPECT_THAT(receiver.breaches(), IsEmpty());
+}
+
 TEST_P(BrokerContract, MoreSparseAcksThanCanBeCommittedComeAgainButNothingIsSkipped) {
   constexpr int kCount = 5'000;
   const std::string topic = NewTopic(1);

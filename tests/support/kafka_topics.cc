@@ -1,6 +1,8 @@
 #include "tests/support/kafka_topics.h"
 
 #include <array>
+#include <cstdlib>
+#include <cstring>
 
 #include "server/broker/kafka/kafka_handle.h"
 
@@ -41,6 +43,50 @@ std::string CreateKafkaTopic(const std::string& servers, const std::string& topi
   if (count != 1) return rd_kafka_event_error_string(event.get());
   const char* const error = rd_kafka_topic_result_error_string(results[0]);
   return error == nullptr ? "" : error;
+}
+
+std::string DeleteKafkaTopic(const std::string& servers, const std::string& topic) {
+  Why why{};
+  const KafkaClient client = Connect(servers, why);
+  if (client == nullptr) return why.data();
+  const KafkaQueue queue(rd_kafka_queue_new(client.get()));
+  rd_kafka_DeleteTopic_t* wanted = rd_kafka_DeleteTopic_new(topic.c_str());
+  const KafkaAdminOptions options(
+      rd_kafka_AdminOptions_new(client.get(), RD_KAFKA_ADMIN_OP_DELETETOPICS));
+  rd_kafka_AdminOptions_set_operation_timeout(options.get(), 10'000, nullptr, 0);
+  rd_kafka_DeleteTopics(client.get(), &wanted, 1, options.get(), queue.get());
+  rd_kafka_DeleteTopic_destroy(wanted);
+  const KafkaEvent event(rd_kafka_queue_poll(queue.get(), 20'000));
+  if (event == nullptr) return "no answer";
+  std::size_t count = 0;
+  const rd_kafka_topic_result_t** results =
+      rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event.get()), &count);
+  if (count != 1) return rd_kafka_event_error_string(event.get());
+  const char* const error = rd_kafka_topic_result_error_string(results[0]);
+  return error == nullptr ? "" : error;
+}
+
+std::string SetKafkaPosition(const std::string& servers, const std::string& group,
+                             const std::string& topic, std::int64_t offset,
+                             const std::string& metadata) {
+  Why why{};
+  const KafkaClient client = Connect(servers, why);
+  if (client == nullptr) return why.data();
+  const KafkaQueue queue(rd_kafka_queue_new(client.get()));
+  const KafkaPartitionList list = MakePartitionList();
+  rd_kafka_topic_partition_t& entry = AddTo(list, topic, 0, offset);
+  entry.metadata = std::malloc(metadata.size());  // the list frees it
+  std::memcpy(entry.metadata, metadata.data(), metadata.size());
+  entry.metadata_size = metadata.size();
+  rd_kafka_AlterConsumerGroupOffsets_t* wanted =
+      rd_kafka_AlterConsumerGroupOffsets_new(group.c_str(), list.get());
+  rd_kafka_AlterConsumerGroupOffsets(client.get(), &wanted, 1, nullptr, queue.get());
+  rd_kafka_AlterConsumerGroupOffsets_destroy(wanted);
+  const KafkaEvent event(rd_kafka_queue_poll(queue.get(), 20'000));
+  if (event == nullptr) return "no answer";
+  return rd_kafka_event_error(event.get()) == RD_KAFKA_RESP_ERR_NO_ERROR
+             ? ""
+             : rd_kafka_event_error_string(event.get());
 }
 
 std::string WriteInTransaction(const std::string& servers, const std::string& topic,

@@ -27,6 +27,8 @@ constexpr const char* kProbe = "sidebus-probe";
 
 constexpr std::int64_t kNoSuchRecord = -1;  // what a broker says of a time after the last record
 
+constexpr std::string_view kNoTopicId = "AAAAAAAAAAAAAAAAAAAAAA";  // a UUID of zeros
+
 struct Groups {
   const rd_kafka_group_result_t** results = nullptr;
   std::size_t count = 0;
@@ -77,8 +79,8 @@ void ReadTopics(rd_kafka_event_t* event, AdminRequests::Answer& answer) {
     const char* const name = rd_kafka_TopicDescription_name(topics[i]);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
       answer.topics[name] = static_cast<int>(partitions);
-      answer.topic_ids[name] =
-          rd_kafka_Uuid_base64str(rd_kafka_TopicDescription_topic_id(topics[i]));
+      const std::string id = rd_kafka_Uuid_base64str(rd_kafka_TopicDescription_topic_id(topics[i]));
+      if (id != kNoTopicId) answer.topic_ids[name] = id;
     } else if (code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
       answer.partitions.push_back({name, -1, -1, code});
     } else if (!SaysTopicIsMissing(code)) {

@@ -48,7 +48,8 @@ class AdminRequests {
     rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;  // of the whole request
     std::vector<PartitionOffset> partitions{};
     std::map<std::string, int> topics{};  // Describe(): those that exist, with their partitions
-    std::map<std::string, std::string> topic_ids{};  // and another id for each time they were made
+    // And another id for each time they were made; none of brokers that have no such ids.
+    std::map<std::string, std::string> topic_ids{};
     std::vector<GroupMember> members{};  // DescribeGroup(): none of a group that nobody knows
   };
   using Then = absl::AnyInvocable<void(Answer)>;

@@ -14,11 +14,11 @@ AssignmentId NextId() {
 }  // namespace
 
 AssignmentId Assignments::Add(const std::string& topic, std::int32_t partition, std::int64_t start,
-                              const std::vector<OffsetRun>& settled) {
+                              const std::string& topic_id, const std::vector<OffsetRun>& settled) {
   const AssignmentId id = NextId();
   MutexLock lock(mu_);
-  entries_.emplace(id, Entry{topic, partition, OffsetTracker(start, settled), start,
-                             EncodeSparseAcks(start, settled)});
+  entries_.emplace(id, Entry{topic, partition, OffsetTracker(start, settled), topic_id, start,
+                             EncodeSparseAcks(start, settled, topic_id)});
   return id;
 }
 
@@ -28,7 +28,7 @@ PartitionOffset Assignments::PositionOf(const Entry& entry, std::size_t* left_ou
           entry.partition,
           floor,
           {},
-          EncodeSparseAcks(floor, entry.tracker.sparse_acks(), left_out)};
+          EncodeSparseAcks(floor, entry.tracker.sparse_acks(), entry.topic_id, left_out)};
 }
 
 bool Assignments::Track(AssignmentId assignment, std::vector<ConsumedRecord>& records) {

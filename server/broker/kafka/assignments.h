@@ -32,9 +32,10 @@ class Assignments {
     std::uint64_t acks = 0;  // so far; of Remove(): that are not committed
   };
 
-  // `start`: a committed position. What is committed beside it is settled already.
+  // `start`: a committed position. What is committed beside it is settled already. `topic_id`: is
+  // committed with what comes; empty: not known.
   AssignmentId Add(const std::string& topic, std::int32_t partition, std::int64_t start,
-                   const std::vector<OffsetRun>& settled = {});
+                   const std::string& topic_id = "", const std::vector<OffsetRun>& settled = {});
 
   // Starts tracking the records; drops those that were tracked or settled before. False: no such
   // assignment.
@@ -81,6 +82,7 @@ class Assignments {
     std::string topic;
     std::int32_t partition = -1;
     OffsetTracker tracker;
+    std::string topic_id;
     std::int64_t committed = -1;
     std::string committed_acks;
     std::size_t acks_size = 0;

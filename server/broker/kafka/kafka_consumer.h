@@ -133,6 +133,7 @@ class KafkaConsumer final : public Consumer {
   void AssignNew(const std::map<std::string, int>& existing, bool at_beginning);
   void LookForTopics(SteadyTime now);
   void OnTopicId(const std::string& topic, const std::string& id);
+  void OnMadeAnew(PartitionReader& reader, const std::string& id);
   void OnLooked(const std::map<std::string, int>& existing);
   void Take(const std::set<Partition>& given);
   void Locate(std::vector<PartitionOffset> partitions, bool at_beginning);
@@ -216,10 +217,9 @@ class KafkaConsumer final : public Consumer {
   std::vector<PartitionOffset> locating_;   // an assignment waits for their positions
   std::map<std::string, int> open_topics_;  // of the StartFinder, from client to client
   std::set<std::string> existing_;
-  std::map<std::string, std::string> topic_ids_;  // as last seen
-  std::set<Partition> known_;                     // broadcast: assigned or being located
-  std::uint64_t pins_ = 0;                        // begun
-  bool pinning_ = false;                          // the last of them is not done
+  std::set<Partition> known_;  // broadcast: assigned or being located
+  std::uint64_t pins_ = 0;     // begun
+  bool pinning_ = false;       // the last of them is not done
   bool looking_ = false;
   SteadyTime look_at_{};
 

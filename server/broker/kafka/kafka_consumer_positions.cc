@@ -126,7 +126,8 @@ void KafkaConsumer::OnLogBounds(std::uint64_t id, std::int64_t begin, std::int64
   // Offsets begin anew, so nothing that was delivered may be mistaken for what comes now.
   handler_.OnRevoked(reader->assignment(), true);
   assignments_.Remove(reader->assignment());
-  reader->set_assignment(assignments_.Add(finding.topic, finding.partition, position));
+  reader->set_assignment(
+      assignments_.Add(finding.topic, finding.partition, position, reader->topic_id()));
   handler_.OnAssigned(reader->assignment(), finding.topic, finding.partition);
 }
 

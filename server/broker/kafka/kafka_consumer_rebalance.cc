@@ -158,14 +158,17 @@ void KafkaConsumer::LookForTopics(SteadyTime now) {
 // One that was deleted and made anew has another id. librdkafka reads it on from where it was in the
 // old one, and says nothing when the new one is long enough.
 void KafkaConsumer::OnTopicId(const std::string& topic, const std::string& id) {
-  const auto [known, is_new] = topic_ids_.try_emplace(topic, id);
-  if (is_new || known->second == id) return;
-  known->second = id;
-  Log(LogLevel::kError, "a topic was made anew: positions in the old one say nothing any more",
-      {{"group", options_.group}, {"topic", topic}});
   for (const auto& reader : readers_) {
-    if (reader->topic() == topic && !reader->leaving()) OnTruncated(*reader);
+    if (reader->topic() != topic || reader->leaving() || reader->topic_id() == id) continue;
+    reader->topic_id().empty() ? reader->set_topic_id(id) : OnMadeAnew(*reader, id);
   }
+}
+
+void KafkaConsumer::OnMadeAnew(PartitionReader& reader, const std::string& id) {
+  Log(LogLevel::kError, "a topic was made anew: positions in the old one say nothing any more",
+      {{"group", options_.group}, {"topic", reader.topic()}, {"partition", reader.partition()}});
+  reader.set_topic_id(id);
+  OnTruncated(reader);
 }
 
 void KafkaConsumer::OnLooked(const std::map<std::string, int>& existing) {
@@ -241,11 +244,18 @@ void KafkaConsumer::OnLocated(StartFinder::Located located) {
   OnJoined();
   for (std::size_t i = 0; i < readers.size(); ++i) {
     const PartitionOffset& one = located.positions[i];
+    const auto now = located.topic_ids.find(one.topic);
+    const std::string then = TopicIdOf(one.metadata);
+    const bool is_known = now != located.topic_ids.end();
+    const std::string& topic_id = then.empty() && is_known ? now->second : then;
     const AssignmentId id =
-        assignments_.Add(one.topic, one.partition, one.offset, SettledBefore(one));
-    readers[i]->set_assignment(id);
-    readers_.push_back(std::move(readers[i]));
+        assignments_.Add(one.topic, one.partition, one.offset, topic_id, SettledBefore(one));
+    PartitionReader& reader = *readers_.emplace_back(std::move(readers[i]));
+    reader.set_assignment(id);
+    reader.set_topic_id(topic_id);
     handler_.OnAssigned(id, one.topic, one.partition);
+    // While nobody of the group was there.
+    if (is_known && now->second != topic_id) OnMadeAnew(reader, now->second);
   }
 }
 

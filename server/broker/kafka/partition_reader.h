@@ -45,6 +45,10 @@ class PartitionReader {
   void set_assignment(AssignmentId id) { assignment_ = id; }
   AssignmentId assignment() const { return assignment_; }
 
+  // Of the topic that it is assigned in; empty: not known.
+  void set_topic_id(std::string id) { topic_id_ = std::move(id); }
+  const std::string& topic_id() const { return topic_id_; }
+
   // While its position is being found nothing is read.
   void set_finding(bool finding) { finding_ = finding; }
   bool finding() const { return finding_; }
@@ -73,6 +77,7 @@ class PartitionReader {
   std::string topic_;
   std::int32_t partition_;
   AssignmentId assignment_;
+  std::string topic_id_;
   bool finding_ = false;
   bool leaving_ = false;
   bool crowded_ = false;

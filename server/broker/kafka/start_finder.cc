@@ -8,12 +8,21 @@
 #include "server/base/error.h"
 #include "server/base/log.h"
 #include "server/broker/kafka/kafka_error.h"
+#include "server/broker/sparse_acks.h"
 
 namespace sidebus {
 namespace {
 
 constexpr Duration kFindAgainAfterFailure = std::chrono::milliseconds(500);
 constexpr Duration kWriteAgainAfter = std::chrono::seconds(10);
+
+void AddTopicIds(const std::map<std::string, std::string>& ids,
+                 std::vector<PartitionOffset>& positions) {
+  for (PartitionOffset& one : positions) {
+    const auto id = ids.find(one.topic);
+    if (id != ids.end()) one.metadata = EncodeSparseAcks(one.offset, {}, id->second);
+  }
+}
 
 // The errors that waiting does not cure.
 bool IsFinal(rd_kafka_resp_err_t error) { return ReasonOfKafka(error) == Reason::kBrokerDenied; }
@@ -39,6 +48,7 @@ void StartFinder::Describe() {
                          return Fail(Job::kPin, denied.error, "subscribe");
                        }
                        pin_.existing = std::move(answer.topics);
+                       pin_.topic_ids = std::move(answer.topic_ids);
                        if (group_.empty() || pin_.existing.empty()) {
                          return FinishPin(absl::OkStatus());
                        }
@@ -78,6 +88,7 @@ void StartFinder::OnGroup(const Partitions& positions) {
 }
 
 void StartFinder::WriteGroup(Partitions positions) {
+  AddTopicIds(pin_.topic_ids, positions);
   const std::uint64_t id = pin_.id;
   const std::uint64_t write = ++pin_.writes;
   const auto still_waits = [this, id, write] { return id == pin_.id && write == pin_.writes; };
@@ -120,8 +131,19 @@ void StartFinder::ReadAssigned() {
   requests_.GroupPositions(group_, locate_.partitions,
                            On(Job::kLocate, &StartFinder::ReadAssigned, [this](Answer answer) {
                              locate_.partitions = std::move(answer.partitions);
-                             ResolveAssigned();
+                             DescribeAssigned();
                            }));
+}
+
+// What was last seen of them may be older than a position that another member committed.
+void StartFinder::DescribeAssigned() {
+  std::set<std::string> topics;
+  for (const PartitionOffset& one : locate_.partitions) topics.insert(one.topic);
+  requests_.Describe({topics.begin(), topics.end()},
+                     On(Job::kLocate, &StartFinder::DescribeAssigned, [this](Answer answer) {
+                       locate_.topic_ids = std::move(answer.topic_ids);
+                       ResolveAssigned();
+                     }));
 }
 
 void StartFinder::ResolveAssigned() {
@@ -149,6 +171,7 @@ void StartFinder::ResolveAssigned() {
       locate_.partitions.push_back(one);
     }
     if (group_.empty() || open.empty()) return FinishLocate(absl::OkStatus());
+    AddTopicIds(locate_.topic_ids, open);
     CommitOpen(open);
   });
 }
@@ -167,7 +190,8 @@ void StartFinder::CommitOpen(const Partitions& open) {
 
 void StartFinder::FinishLocate(absl::Status status, rd_kafka_resp_err_t error) {
   ThenLocated then = std::move(locate_.then);
-  Located located{std::move(status), error, std::move(locate_.partitions)};
+  Located located{std::move(status), error, std::move(locate_.partitions),
+                  std::move(locate_.topic_ids)};
   locate_ = {};
   then(std::move(located));
 }

@@ -19,9 +19,11 @@ namespace sidebus {
 //             -> on topics where it stands nowhere: resolve `start`, write it as the group's
 //             position. Refused, because the group has members: somebody else did it; what still
 //             has no position then is *open*.
-//   Locate()  when partitions are assigned: the group's positions; without one: `start` on an open
-//             topic (committed before anything is delivered), else the beginning, because the
-//             topic or partition is new.
+//   Locate()  when partitions are assigned: the group's positions -> the topics' ids; without a
+//             position: `start` on an open topic (committed before anything is delivered), else the
+//             beginning, because the topic or partition is new.
+//
+// What is written has the id of the topic beside it (sparse_acks.h).
 //
 // Errors that pass by themselves are retried every 0.5 s for as long as it takes; a pin begins anew,
 // because a topic may have gone meanwhile.
@@ -40,6 +42,7 @@ class StartFinder {
     absl::Status status;
     rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
     std::vector<PartitionOffset> positions;
+    std::map<std::string, std::string> topic_ids;  // now; of a group, where the brokers have ids
   };
   using ThenPinned = absl::AnyInvocable<void(Pinned)>;
   using ThenLocated = absl::AnyInvocable<void(Located)>;
@@ -73,6 +76,7 @@ class StartFinder {
     std::uint64_t id = 0;
     std::vector<std::string> topics{};
     std::map<std::string, int> existing{};
+    std::map<std::string, std::string> topic_ids{};
     bool refused = false;  // the group has members
     ThenPinned then{};
     std::uint64_t writes = 0;  // odd: one waits for its answer
@@ -82,6 +86,7 @@ class StartFinder {
     Partitions partitions;
     bool at_beginning = false;
     ThenLocated then;
+    std::map<std::string, std::string> topic_ids{};
   };
   struct Retry {
     SteadyTime at{};
@@ -95,6 +100,7 @@ class StartFinder {
   void FinishPin(absl::Status status, rd_kafka_resp_err_t error = {});
 
   void ReadAssigned();
+  void DescribeAssigned();
   void ResolveAssigned();
   void CommitOpen(const Partitions& open);
   void FinishLocate(absl::Status status, rd_kafka_resp_err_t error = {});

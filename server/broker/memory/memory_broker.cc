@@ -41,8 +41,22 @@ absl::StatusOr<std::unique_ptr<GroupAdmin>> MemoryBroker::MakeGroupAdmin() {
 
 void MemoryBroker::CreateTopic(const std::string& topic, int partitions) {
   MutexLock lock(cluster_->mu);
-  cluster_->topics.try_emplace(topic, static_cast<std::size_t>(partitions));
+  cluster_->MakeTopic(topic, static_cast<std::size_t>(partitions));
   ++cluster_->readiness_changes;
+  cluster_->Changed();
+}
+
+void MemoryBroker::MakeAnew(const std::string& topic, int partitions) {
+  MutexLock lock(cluster_->mu);
+  cluster_->topics.erase(topic);
+  std::erase_if(cluster_->log_starts, [&](const auto& one) { return one.first.first == topic; });
+  cluster_->MakeTopic(topic, static_cast<std::size_t>(partitions));
+  for (const auto& [group, members] : cluster_->groups) {
+    for (MemoryConsumer* member : members) {
+      member->mu().AssertHeld();
+      member->MarkMadeAnew(topic);
+    }
+  }
   cluster_->Changed();
 }
 

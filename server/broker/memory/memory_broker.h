@@ -40,6 +40,10 @@ class MemoryBroker final : public Broker {
   // Does nothing when the topic exists.
   void CreateTopic(const std::string& topic, int partitions);
 
+  // Deletes the topic and makes it anew, empty, with at least as many partitions. Positions of groups
+  // stay, and say nothing any more.
+  void MakeAnew(const std::string& topic, int partitions);
+
   // Appends empty partitions until the topic has that many.
   void AddPartitions(const std::string& topic, int partitions);
 

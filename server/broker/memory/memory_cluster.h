@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "fmt/format.h"
 #include "server/base/clock.h"
 #include "server/base/mutex.h"
 #include "server/broker/consumer.h"
@@ -120,6 +121,13 @@ struct MemoryCluster {
     return worked;
   }
 
+  // Does nothing when the topic exists.
+  void MakeTopic(const std::string& topic, std::size_t partitions)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    if (!topics.try_emplace(topic, partitions).second) return;
+    topic_ids[topic] = fmt::format("memory-topic-{:09}", ++last_topic);
+  }
+
   // The offset of the first record that retention left.
   std::int64_t LogStart(const std::string& topic, std::int32_t partition) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
@@ -146,6 +154,8 @@ struct MemoryCluster {
   std::vector<std::shared_ptr<Client>> clients ABSL_GUARDED_BY(mu);
 
   std::map<std::string, std::vector<Log>> topics ABSL_GUARDED_BY(mu);
+  std::map<std::string, std::string> topic_ids ABSL_GUARDED_BY(mu);
+  std::uint64_t last_topic ABSL_GUARDED_BY(mu) = 0;
   std::map<PartitionKey, std::int64_t> log_starts ABSL_GUARDED_BY(mu);  // not 0
   std::map<PositionKey, GroupPosition> positions ABSL_GUARDED_BY(mu);
   std::map<std::string, std::vector<MemoryConsumer*>> groups ABSL_GUARDED_BY(mu);  // as they joined

@@ -123,6 +123,14 @@ void MemoryConsumer::MarkRevoked(bool lost) {
   }
 }
 
+void MemoryConsumer::MarkMadeAnew(const std::string& topic) {
+  for (auto& [id, assigned] : assignments_) {
+    if (assigned.topic != topic) continue;
+    assigned.taken = assigned.lost = true;
+    GiveUp(id, assigned);
+  }
+}
+
 void MemoryConsumer::MarkCutOff(Duration silence) {
   MarkRevoked(true);
   joined_ = false;
@@ -194,8 +202,20 @@ void MemoryConsumer::Pin(const std::string& topic) {
     if (cluster_.positions.contains({group_, topic, static_cast<std::int32_t>(i)})) return;
   }
   for (std::size_t i = 0; i < partitions; ++i) {
-    cluster_.positions[{group_, topic, static_cast<std::int32_t>(i)}] = {StartOf(topic, i), ""};
+    const std::int64_t start = StartOf(topic, i);
+    cluster_.positions[{group_, topic, static_cast<std::int32_t>(i)}] = {
+        start, EncodeSparseAcks(start, {}, cluster_.topic_ids.at(topic))};
   }
+}
+
+MemoryCluster::GroupPosition MemoryConsumer::PositionOf(const std::string& topic,
+                                                        std::int32_t partition) const {
+  // A partition without a position is one that appeared after the group started.
+  const auto position = cluster_.positions.find({group_, topic, partition});
+  if (position == cluster_.positions.end()) return {};
+  const std::string id = TopicIdOf(position->second.metadata);
+  if (!id.empty() && id != cluster_.topic_ids.at(topic)) return {};
+  return position->second;
 }
 
 std::int64_t MemoryConsumer::StartOf(const std::string& topic, std::size_t partition) const {
@@ -327,11 +347,11 @@ bool MemoryConsumer::AssignOne() {
     }
     if (partition < 0) return false;
     ++cluster_.last_assignment;
-    // A partition without a position is one that appeared after the group started.
-    const MemoryCluster::GroupPosition& start = cluster_.positions[{group_, topic, partition}];
+    const MemoryCluster::GroupPosition start = PositionOf(topic, partition);
     const auto settled = DecodeSparseAcks(start.offset, start.metadata);
     assignments_.emplace(id, Assigned{.topic = topic,
                                       .partition = partition,
+                                      .topic_id = cluster_.topic_ids.at(topic),
                                       .tracker = OffsetTracker(
                                           start.offset, settled.value_or(std::vector<OffsetRun>())),
                                       .next = start.offset});
@@ -358,7 +378,8 @@ absl::Status MemoryConsumer::CommitOne(Assigned& assigned) {
   }
   std::size_t left_out = 0;
   const std::int64_t before = committed.offset;
-  committed = {*position, EncodeSparseAcks(*position, assigned.tracker.sparse_acks(), &left_out)};
+  committed = {*position, EncodeSparseAcks(*position, assigned.tracker.sparse_acks(),
+                                           assigned.topic_id, &left_out)};
   ++cluster_.commits;
   if (faults.lose_commit_answers > 0) {
     --faults.lose_commit_answers;

@@ -42,6 +42,7 @@ class MemoryConsumer final : public Consumer, public MemoryClient {
   // Faults.
   void MarkCutOff(Duration silence) ABSL_EXCLUSIVE_LOCKS_REQUIRED(cluster_.mu);
   void MarkRevoked(bool lost) ABSL_EXCLUSIVE_LOCKS_REQUIRED(cluster_.mu);
+  void MarkMadeAnew(const std::string& topic) ABSL_EXCLUSIVE_LOCKS_REQUIRED(cluster_.mu);
   void MarkFailed(const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(cluster_.mu);
 
  private:
@@ -49,6 +50,7 @@ class MemoryConsumer final : public Consumer, public MemoryClient {
   struct Assigned {
     std::string topic;
     std::int32_t partition = -1;
+    std::string topic_id;
     OffsetTracker tracker;
     std::int64_t next = 0;      // to fetch
     bool no_room = false;       // until RoomReturned()
@@ -73,6 +75,9 @@ class MemoryConsumer final : public Consumer, public MemoryClient {
     return {group_, assigned.topic, assigned.partition};
   }
   void Pin(const std::string& topic) ABSL_EXCLUSIVE_LOCKS_REQUIRED(cluster_.mu);
+  // Where the group stands, or the beginning, if that was in another topic of the name.
+  MemoryCluster::GroupPosition PositionOf(const std::string& topic, std::int32_t partition) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(cluster_.mu);
   std::int64_t StartOf(const std::string& topic, std::size_t partition) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(cluster_.mu);
   // Others may take the partition.

@@ -68,7 +68,7 @@ absl::Status MemoryProducer::Create(const Creation& creation) {
   if (like == cluster_.topics.end()) {
     return MakeError(Reason::kTopicMissing, "the topic to copy does not exist");
   }
-  cluster_.topics.emplace(creation.topic, std::vector<MemoryCluster::Log>(like->second.size()));
+  cluster_.MakeTopic(creation.topic, like->second.size());
   return absl::OkStatus();
 }
 

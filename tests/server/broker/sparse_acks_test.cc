@@ -28,6 +28,27 @@ TEST(SparseAcksTest, WhatFollowsASecondColonIsIgnored) {
   EXPECT_EQ(DecodeSparseAcks(10, "sb1:AgIDAQ:whatever:x"), (Runs{{12, 14}, {17, 18}}));
 }
 
+constexpr char kId[] = "q1uzbJqNQqmzMSnMGh4uCw";
+
+TEST(SparseAcksTest, TheTopicsIdFollowsASecondColon) {
+  const Runs settled = {{12, 14}, {17, 18}};
+
+  EXPECT_EQ(EncodeSparseAcks(10, settled, kId), "sb1:AgIDAQ:q1uzbJqNQqmzMSnMGh4uCw");
+  EXPECT_EQ(EncodeSparseAcks(10, {}, kId), "sb1::q1uzbJqNQqmzMSnMGh4uCw");
+  EXPECT_EQ(DecodeSparseAcks(10, "sb1:AgIDAQ:q1uzbJqNQqmzMSnMGh4uCw"), settled);
+  EXPECT_EQ(DecodeSparseAcks(10, "sb1::q1uzbJqNQqmzMSnMGh4uCw"), Runs());
+}
+
+TEST(SparseAcksTest, WhatIsNoIdIsNone) {
+  EXPECT_EQ(TopicIdOf("sb1::q1uzbJqNQqmzMSnMGh4uCw"), kId);
+  EXPECT_EQ(TopicIdOf("sb1:AgIDAQ:q1uzbJqNQqmzMSnMGh4uCw:more:x"), kId);
+  for (const char* metadata : {"", "text", "sb1:", "sb1:AgIDAQ", "sb1:AgIDAQ:", "sb1:AgIDAQ:short",
+                               "sb1::q1uzbJqNQqmzMSnMGh4uCw=", "sb1::q1uzbJqNQqmzMSnMGh4u w",
+                               "sb2::q1uzbJqNQqmzMSnMGh4uCw", "q1uzbJqNQqmzMSnMGh4uCw"}) {
+    EXPECT_EQ(TopicIdOf(metadata), "") << metadata;
+  }
+}
+
 TEST(SparseAcksTest, LargeGapsAndRuns) {
   const std::int64_t far = std::int64_t{1} << 62;
   const Runs settled = {{1, 2}, {300, 70'000}, {far, far + 5}};
@@ -65,14 +86,17 @@ TEST(SparseAcksTest, WhatDoesNotFitIsLeftOutFromTheEndInWholeRuns) {
   Runs settled;
   for (std::int64_t i = 0; i < 5'000; ++i) settled.push_back({2 * i + 1, 2 * i + 2});
 
-  const std::string metadata = EncodeSparseAcks(0, settled);
-  const auto read = DecodeSparseAcks(0, metadata);
+  for (const std::string id : {"", kId}) {
+    const std::string metadata = EncodeSparseAcks(0, settled, id);
+    const auto read = DecodeSparseAcks(0, metadata);
 
-  EXPECT_LE(metadata.size(), kMaxAckMetadata);
-  EXPECT_GT(metadata.size(), kMaxAckMetadata - 4);
-  ASSERT_TRUE(read.has_value());
-  ASSERT_LT(read->size(), settled.size());
-  EXPECT_EQ(*read, Runs(settled.begin(), settled.begin() + static_cast<long>(read->size())));
+    EXPECT_LE(metadata.size(), kMaxAckMetadata);
+    EXPECT_GT(metadata.size(), kMaxAckMetadata - 4);
+    EXPECT_EQ(TopicIdOf(metadata), id);
+    ASSERT_TRUE(read.has_value());
+    ASSERT_LT(read->size(), settled.size());
+    EXPECT_EQ(*read, Runs(settled.begin(), settled.begin() + static_cast<long>(read->size())));
+  }
 }
 
 TEST(SparseAcksTest, ReadsWhatItWrites) {
@@ -91,7 +115,10 @@ TEST(SparseAcksTest, ReadsWhatItWrites) {
       at = settled.back().end;
     }
 
-    ASSERT_EQ(DecodeSparseAcks(floor, EncodeSparseAcks(floor, settled)), settled);
+    const std::string id = upTo(2) == 1 ? kId : "";
+    const std::string metadata = EncodeSparseAcks(floor, settled, id);
+    ASSERT_EQ(DecodeSparseAcks(floor, metadata), settled);
+    ASSERT_EQ(TopicIdOf(metadata), id);
   }
 }
 
