@@ -19,8 +19,9 @@ using service_name::kReflection;
 constexpr std::uint32_t kMaxConnections = 16;
 constexpr std::size_t kLoops = 1;
 
-TransportLimits Limits() {
+TransportLimits Limits(const AdminRpcServerOptions& options) {
   TransportLimits limits;
+  limits.max_idle = options.max_idle;
   limits.max_message_bytes = 1 << 20;
   limits.max_concurrent_streams = 16;
   limits.max_calls = 64;
@@ -41,7 +42,7 @@ class AdminRpcServer::Impl {
         reflection_({kEventBusAdmin, kHealth, kReflection}),
         methods_(metrics),
         connections_(kMaxConnections),
-        server_(std::move(options.listener), Limits(), 0, methods_, connections_, metrics) {
+        server_(std::move(options.listener), Limits(options), 0, methods_, connections_, metrics) {
     admin_.AddTo(methods_, reader_);
     health_.AddTo(methods_, health_reader_);
     if (!options.reflection) return;

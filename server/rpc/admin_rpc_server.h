@@ -14,6 +14,9 @@ namespace sidebus {
 struct AdminRpcServerOptions {
   ListenerOptions listener;
   Duration read_time_out = std::chrono::seconds(10);  // for the message of a call
+  // After so long a connection without a call is closed: few are allowed, and idle ones must not keep
+  // operators out.
+  std::chrono::milliseconds max_idle = std::chrono::minutes(1);
   bool reflection = false;
 };
 

@@ -38,7 +38,10 @@ void SetChannelArguments(const TransportLimits& limits, bool is_unix,
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
                              Ms(seconds(10)));
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 2);
-  if (!is_unix) builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, Ms(minutes(5)));
+  if (limits.max_idle.has_value() || !is_unix) {
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS,
+                               Ms(limits.max_idle.value_or(minutes(5))));
+  }
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
   builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
 }

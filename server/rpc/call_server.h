@@ -3,9 +3,11 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -55,7 +57,9 @@ struct TransportLimits {
   int lookahead_bytes = 64 << 10;       // of a message that nobody reads yet, per stream
   std::uint32_t max_calls = 2048;       // alive at once, on all connections of a listener
   std::size_t memory_bytes = 64 << 20;  // that the transport may hold; beyond it calls are ended
-  std::size_t loops = 1;                // completion queues, each with one thread
+  // After so long a connection without a call is closed. Default: 5 min, and on Unix sockets never.
+  std::optional<std::chrono::milliseconds> max_idle;
+  std::size_t loops = 1;  // completion queues, each with one thread
 };
 
 // The gRPC server of one listener: accepts connections and calls, and starts the methods'

@@ -107,10 +107,13 @@ class AdminTest : public RpcFixture {
   ~AdminTest() override { admin_server_.reset(); }
 
   void StartAdmin(bool reflection) {
-    admin_server_.reset();
     AdminRpcServerOptions options;
-    options.listener = UnixListener("admin_api", Socket() + "a");
     options.reflection = reflection;
+    StartAdmin(std::move(options));
+  }
+  void StartAdmin(AdminRpcServerOptions options) {
+    admin_server_.reset();
+    options.listener = UnixListener("admin_api", Socket() + "a");
     admin_server_ = std::make_unique<AdminRpcServer>(options, operations_, metrics_);
     const auto address = admin_server_->Start();
     ASSERT_TRUE(address.ok()) << address.status();

@@ -3,11 +3,13 @@
 #include <gmock/gmock.h>
 
 #include <atomic>
+#include <future>
 #include <thread>
 
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "tests/rpc/admin_fixture.h"
 #include "tests/rpc/raw_client.h"
+#include "tests/rpc/raw_http2.h"
 
 namespace sidebus {
 namespace {
@@ -81,6 +83,43 @@ TEST_F(AdminTest, AGroupIsExplainedWithTheHeadsOfItsPartitions) {
   EXPECT_FALSE(response.partitions(1).has_went_on_at());
   EXPECT_FALSE(response.partitions(1).has_head());
   EXPECT_EQ(response.partitions(1).head_state(), v1::PartitionState::STATE_UNSPECIFIED);
+}
+
+TEST_F(AdminTest, ConnectionsWithoutACallDoNotKeepOperatorsOut) {
+  AdminRpcServerOptions options;
+  options.max_idle = std::chrono::milliseconds(200);
+  StartAdmin(std::move(options));
+  std::vector<std::unique_ptr<RawHttp2>> idle;
+  for (int i = 0; i < 1'000; ++i) {
+    idle.push_back(std::make_unique<RawHttp2>(Socket() + "a"));
+    if (!idle.back()->connected() || !idle.back()->Send(RawHttp2::Preface())) idle.pop_back();
+  }
+
+  EXPECT_TRUE(Eventually([&] {
+    v1::ListGroupsResponse response;
+    return Call(&v1::EventBusAdmin::Stub::ListGroups, v1::ListGroupsRequest(), &response).ok();
+  }));
+  EXPECT_GE(
+      MetricValue("sidebus_connections_rejected_total{listener=\"admin_api\",reason=\"limit\"}"),
+      500);
+}
+
+TEST_F(AdminTest, ACallThatTakesLongIsNotIdle) {
+  AdminRpcServerOptions options;
+  options.max_idle = std::chrono::milliseconds(100);
+  StartAdmin(std::move(options));
+  auto answer = std::async(std::launch::async, [this] {
+    v1::DrainResponse response;
+    return Call(&v1::EventBusAdmin::Stub::Drain, v1::DrainRequest(), &response);
+  });
+  ASSERT_TRUE(Eventually([&] { return operations_.drain_is_asked(); }));
+  RawHttp2 idle(Socket() + "a");
+  ASSERT_TRUE(idle.Send(RawHttp2::Preface()));
+  ASSERT_TRUE(idle.ReadToEnd()) << "one that came later and has no call is closed";
+
+  operations_.EndDrain(0);
+
+  EXPECT_TRUE(answer.get().ok());
 }
 
 TEST_F(AdminTest, ErrorsOfOperationsAreErrorsOfTheCall) {
