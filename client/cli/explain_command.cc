@@ -110,6 +110,10 @@ void Print(const std::string& group, const v1::ExplainGroupResponse& response) {
     if (std::exchange(first, false)) fmt::print("\n");
     PrintTrouble(group, state);
   }
+  for (const std::string& topic : response.missing_topics()) {
+    fmt::print("{} does not exist, and is waited for: create it, or mend its name\n",
+               Printable(topic));
+  }
 }
 
 }  // namespace

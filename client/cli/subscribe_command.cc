@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -181,6 +182,11 @@ class Subscribing {
         std::fflush(stdout);
         if (acks.ack_size() + acks.nack_size() > 0) write(acks);
       }
+      for (const std::string& topic : response.heartbeat().missing_topics()) {
+        if (!missing_.insert(topic).second) continue;
+        fmt::print(stderr, "sidebus subscribe: topic {} does not exist, and is waited for\n",
+                   Printable(topic));
+      }
       for (const v1::SettleFailure& failure : response.settle_result().failures()) {
         PrintError("subscribe", Describe(failure.error()));
       }
@@ -234,6 +240,7 @@ class Subscribing {
   v1::SubscribeRequest start_;
   std::optional<std::chrono::milliseconds> idle_;
   std::mutex write_mu_;
+  std::set<std::string> missing_;  // topics that were said to be
   std::atomic<bool> started_{false};
   std::atomic<std::uint64_t> taken_{0};
   std::atomic<steady_clock::time_point> last_event_{};

@@ -39,11 +39,24 @@ struct Room {
   std::uint64_t bytes = 0;  // the record that crosses it is still handed out
 };
 
+// Which of a consumer's topics exist, as it last saw them; with prefix. One that the broker hides from
+// it is missing, too.
+struct TopicsSeen {
+  std::vector<std::string> existing;
+  std::vector<std::string> missing;
+
+  friend bool operator==(const TopicsSeen&, const TopicsSeen&) = default;
+};
+
 // Receives what a consumer has. All methods are called on the consumer's own thread, one at a time,
 // with no lock held; they must not block and must not throw.
 class ConsumerHandler {
  public:
   virtual ~ConsumerHandler() = default;
+
+  // At the start, after each SetTopics(), and whenever it changes. Missing topics are waited for; when
+  // none exists, OnFailed may come instead.
+  virtual void OnTopicsSeen(const TopicsSeen& /*topics*/) {}
 
   // A partition is ours. `topic` is with prefix.
   virtual void OnAssigned(AssignmentId assignment, const std::string& topic,

@@ -72,18 +72,20 @@ void ExplainJob::OnEnds(const absl::StatusOr<std::vector<Position>>& ends) {
 }
 
 void ExplainJob::Finish() {
-  std::vector<PartitionState> list;
-  list.reserve(states_.size());
+  GroupExplanation explanation;
+  explanation.partitions.reserve(states_.size());
   std::string trouble;
+  std::set<std::string> missing;
   for (const auto& subscription : world_.subscriptions.OfGroup(group_)) {
-    trouble = subscription->Summarize().trouble;
-    if (!trouble.empty()) break;
+    for (std::string& topic : subscription->MissingTopics()) missing.insert(std::move(topic));
+    if (trouble.empty()) trouble = subscription->Summarize().trouble;
   }
+  explanation.missing_topics.assign(missing.begin(), missing.end());
   for (auto& [key, state] : states_) {
     if (state.owner.empty()) state.trouble = trouble;
-    list.push_back(std::move(state));
+    explanation.partitions.push_back(std::move(state));
   }
-  done_(std::move(list));
+  done_(std::move(explanation));
 }
 
 PartitionState* ExplainJob::StateOf(const std::string& full_topic, std::int32_t partition) {

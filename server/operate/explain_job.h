@@ -19,7 +19,7 @@ namespace sidebus {
 // Ownership: its callbacks, each in turn. Thread safety: none is needed, one step runs at a time.
 class ExplainJob final : public std::enable_shared_from_this<ExplainJob> {
  public:
-  using Done = Operations::Done<std::vector<PartitionState>>;
+  using Done = Operations::Done<GroupExplanation>;
 
   static void Start(const OperateWorld& world, std::shared_ptr<Gate> gate, std::string group,
                     Done done);

@@ -87,7 +87,7 @@ class Operations {
   // Every partition of the topics that the group reads, by topic and partition: those of this
   // process from inside, the others as the broker tells. Without a broker only the former.
   // GROUP_UNKNOWN, BROKER_DOWN, BROKER_DENIED.
-  virtual void ExplainGroup(const std::string& group, Done<std::vector<PartitionState>> done) = 0;
+  virtual void ExplainGroup(const std::string& group, Done<GroupExplanation> done) = 0;
 
   // GROUP_UNKNOWN: this process does not have the group. OFFSET_OUT_OF_RANGE: the record is not the
   // head, or the partition is not here. NOT_SUPPORTED: rejected, but there is nowhere to put it.

@@ -89,10 +89,10 @@ std::vector<GroupState> Operator::ListGroups() {
   return list;
 }
 
-void Operator::ExplainGroup(const std::string& group, Done<std::vector<PartitionState>> done) {
+void Operator::ExplainGroup(const std::string& group, Done<GroupExplanation> done) {
   if (absl::Status checked = CheckGroupName(group); !checked.ok()) {
     // Never from inside.
-    auto answer = std::make_shared<Done<std::vector<PartitionState>>>(std::move(done));
+    auto answer = std::make_shared<Done<GroupExplanation>>(std::move(done));
     world_.timers.At(world_.clock.Now(), Behind(gate_, [answer, checked] { (*answer)(checked); }));
     return;
   }

@@ -23,7 +23,7 @@ class Operator final : public Operations {
   ~Operator() override;
 
   std::vector<GroupState> ListGroups() override;
-  void ExplainGroup(const std::string& group, Done<std::vector<PartitionState>> done) override;
+  void ExplainGroup(const std::string& group, Done<GroupExplanation> done) override;
   absl::Status SettleHead(const SettleHeadOrder& order) override;
   void Seek(SeekOrder order, Done<SeekResult> done) override;
   absl::AnyInvocable<void()> Redrive(RedriveOrder order, OnRedriveProgress on_progress) override;

@@ -59,16 +59,19 @@ void AdminService::ListGroups(v1::ListGroupsRequest, Respond<v1::ListGroupsRespo
 void AdminService::ExplainGroup(v1::ExplainGroupRequest request,
                                 Respond<v1::ExplainGroupResponse> respond) {
   if (request.group().empty()) return respond(InvalidField("group", "which one? It is empty"));
-  operations_.ExplainGroup(request.group(),
-                           [respond = std::move(respond)](
-                               const absl::StatusOr<std::vector<PartitionState>>& states) mutable {
-                             if (!states.ok()) return respond(states.status());
-                             v1::ExplainGroupResponse response;
-                             for (const PartitionState& state : *states) {
-                               *response.add_partitions() = PartitionToProto(state);
-                             }
-                             respond(std::move(response));
-                           });
+  operations_.ExplainGroup(
+      request.group(),
+      [respond = std::move(respond)](const absl::StatusOr<GroupExplanation>& group) mutable {
+        if (!group.ok()) return respond(group.status());
+        v1::ExplainGroupResponse response;
+        for (const PartitionState& state : group->partitions) {
+          *response.add_partitions() = PartitionToProto(state);
+        }
+        for (const std::string& topic : group->missing_topics) {
+          response.add_missing_topics(topic);
+        }
+        respond(std::move(response));
+      });
 }
 
 void AdminService::SettleHead(v1::SettleHeadRequest request,

@@ -262,6 +262,7 @@ sidebus::v1::Heartbeat HeartbeatToProto(const Heartbeat& heartbeat) {
   *proto.mutable_now() = ToProto(heartbeat.now);
   proto.set_lag_events(heartbeat.lag_events);
   *proto.mutable_oldest_unsettled() = ToProto(heartbeat.oldest_unsettled);
+  for (const std::string& topic : heartbeat.missing_topics) proto.add_missing_topics(topic);
   return proto;
 }
 

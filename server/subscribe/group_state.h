@@ -43,6 +43,12 @@ struct GroupLeftovers {
   std::string why{};            // the latter, as far as it is known
 };
 
+// All partitions of a group, and topics that its streams here name and that do not exist.
+struct GroupExplanation {
+  std::vector<PartitionState> partitions;
+  std::vector<std::string> missing_topics{};
+};
+
 // A group that has a subscription in this process.
 struct GroupState {
   std::string group;

@@ -44,6 +44,7 @@ struct StreamState : std::enable_shared_from_this<StreamState> {
   const std::string name;
   Window window;
   Phase phase = Phase::kOpen;
+  bool topic_seen = false;      // one of its topics exists, or did
   bool client_ends = false;     // drain or half-close: ends with OK when nothing is held
   std::uint64_t acks_lost = 0;  // ConsumerStats::acks_lost when it came
 

@@ -109,6 +109,7 @@ struct Heartbeat {
   SystemTime now{};
   std::uint64_t lag_events = 0;
   Duration oldest_unsettled{};
+  std::vector<std::string> missing_topics{};  // of the stream's, without prefix
 };
 
 // What a stream has to send now, in this order. `end` comes last and alone ends the stream.

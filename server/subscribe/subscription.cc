@@ -1,8 +1,5 @@
 #include "server/subscribe/subscription.h"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -75,6 +72,7 @@ std::shared_ptr<StreamState> Subscription::Attach(EffectiveStart start, std::str
     linger_until_.reset();
     book_.Attach(*stream, now);
     if (state_ == State::kOpen) UpdateTopics(now);
+    EndWithoutTopics();
     book_.Dispatch();
     effects = Collect(Caller::kSubscriber);
     effects.arm = std::min(effects.arm.value_or(SteadyTime::max()), stream->next_heartbeat);
@@ -149,21 +147,11 @@ void Subscription::OnFailed(const absl::Status& why) {
   Effects effects;
   {
     MutexLock lock(mu_);
-    EndAll(ReasonOf(why) == Reason::kTopicMissing ? NoTopicExists() : why);
+    EndAll(ReasonOf(why) == Reason::kTopicMissing ? NoTopicExists(NamesOf(topics_)) : why);
     StartClosing();
     effects = Collect(Caller::kThread);
   }
   Run(std::move(effects));
-}
-
-// What the consumer says names topics with their prefix, which no client may see.
-absl::Status Subscription::NoTopicExists() {
-  std::vector<std::string> names;
-  for (const std::string& full : topics_) names.push_back(*book_.topics().Find(full).topic);
-  return MakeError(Reason::kTopicMissing,
-                   fmt::format("subscribe: none of these topics exists: {}; create one on the "
-                               "broker, with the topic prefix if one is set",
-                               fmt::join(names, ", ")));
 }
 
 Subscription::Effects Subscription::Collect(Caller caller) {
@@ -309,6 +297,7 @@ void Subscription::SendHeartbeats(SteadyTime now) {
       }
     }
     stream->heartbeat = heartbeat;
+    stream->heartbeat->missing_topics = MissingOf(*stream);
     book_.Touch(*stream);
   }
 }

@@ -122,7 +122,11 @@ class Subscription final : public ConsumerHandler,
   // Figures for gauges; also brings the counters that the consumer keeps up to date.
   SubscriptionFigures TakeFigures();
 
+  // Topics of the group that do not exist, as last seen; without prefix.
+  std::vector<std::string> MissingTopics();
+
   // ConsumerHandler.
+  void OnTopicsSeen(const TopicsSeen& topics) override;
   void OnAssigned(AssignmentId assignment, const std::string& topic,
                   std::int32_t partition) override;
   Room RoomFor(AssignmentId assignment) override;
@@ -174,7 +178,13 @@ class Subscription final : public ConsumerHandler,
   absl::Status AllCommittedOf(const StreamState& stream) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void End(StreamState& stream, std::optional<absl::Status> end, bool clean)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  absl::Status NoTopicExists() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // subscription_topics.cc
+  static absl::Status NoTopicExists(const std::vector<std::string>& names);
+  void LogChanges(const TopicsSeen& topics) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void EndWithoutTopics() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::vector<std::string> MissingOf(const StreamState& stream) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::vector<std::string> NamesOf(const std::vector<std::string>& full_topics) const;
   void EndAll(const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void CheckDrained(SteadyTime now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void NoteAcksLostBefore() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -197,6 +207,7 @@ class Subscription final : public ConsumerHandler,
   DeliveryBook book_ ABSL_GUARDED_BY(mu_);
   std::vector<std::shared_ptr<StreamState>> streams_ ABSL_GUARDED_BY(mu_);
   std::vector<std::string> topics_ ABSL_GUARDED_BY(mu_);
+  TopicsSeen seen_ ABSL_GUARDED_BY(mu_);
   std::unique_ptr<Consumer> consumer_ ABSL_GUARDED_BY(mu_);
   std::optional<SteadyTime> linger_until_ ABSL_GUARDED_BY(mu_);
   std::optional<SteadyTime> drain_until_ ABSL_GUARDED_BY(mu_);

@@ -75,6 +75,12 @@ void Receiver::Fill(AssignmentId assignment) {
   full_ = assignment;
 }
 
+void Receiver::OnTopicsSeen(const TopicsSeen& topics) {
+  MutexLock lock(mu_);
+  seen_ = topics;
+  changed_.NotifyAll();
+}
+
 Room Receiver::RoomFor(AssignmentId assignment) {
   MutexLock lock(mu_);
   return assignment == full_ ? Room{} : room_;

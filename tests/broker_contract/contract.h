@@ -95,6 +95,7 @@ class Receiver final : public ConsumerHandler {
   // No room for this one partition from now on; {}: for all again.
   void Fill(AssignmentId assignment);
 
+  void OnTopicsSeen(const TopicsSeen& topics) override;
   void OnAssigned(AssignmentId assignment, const std::string& topic,
                   std::int32_t partition) override;
   Room RoomFor(AssignmentId assignment) override;
@@ -122,6 +123,7 @@ class Receiver final : public ConsumerHandler {
   std::set<std::string> Distinct() const;  // values
   const std::map<AssignmentId, std::pair<std::string, std::int32_t>>& held() const { return held_; }
   const absl::Status& failure() const { return failure_; }
+  const TopicsSeen& seen() const { return seen_; }
 
   // What a backend must never do; empty is good.
   std::vector<std::string> breaches();
@@ -136,6 +138,7 @@ class Receiver final : public ConsumerHandler {
   std::vector<Received> received_;
   std::size_t largest_batch_ = 0;
   absl::Status failure_;
+  TopicsSeen seen_;
   std::vector<std::string> breaches_;
 };
 

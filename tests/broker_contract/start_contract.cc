@@ -64,6 +64,24 @@ TEST_P(BrokerContract, ATopicThatIsAddedToALatestGroupBeginsAtItsEnd) {
   EXPECT_TRUE(CloseAndWait(std::move(consumer)).ok());
 }
 
+TEST_P(BrokerContract, ItIsToldWhichOfItsTopicsAreMissingUntilTheyAreThere) {
+  const std::string there = NewTopic(1);
+  const std::string later = UnusedName("later");
+  Receiver receiver;
+
+  auto consumer = Consume(UnusedName("group"), {there, later}, receiver);
+
+  const TopicsSeen one_is_missing{{there}, {later}};
+  EXPECT_TRUE(receiver.WaitUntil([&](const Receiver& r) { return r.seen() == one_is_missing; }));
+  ASSERT_TRUE(receiver.WaitForAssigned(1));
+  fixture_->CreateTopic(later, 1);
+  const TopicsSeen none_is_missing{{there, later}, {}};
+  EXPECT_TRUE(receiver.WaitUntil([&](const Receiver& r) { return r.seen() == none_is_missing; }));
+  EXPECT_TRUE(receiver.WaitForAssigned(2));
+  EXPECT_TRUE(CloseAndWait(std::move(consumer)).ok());
+  EXPECT_THAT(receiver.breaches(), IsEmpty());
+}
+
 TEST_P(BrokerContract, TopicsThatAreSetWhileItIsStartingAreReadFromTheirStart) {
   const std::string a = NewTopic(1);
   const std::string b = NewTopic(1);

@@ -18,9 +18,9 @@ namespace sidebus {
 class FakeOperations final : public Operations {
  public:
   std::vector<GroupState> ListGroups() override { return groups; }
-  void ExplainGroup(const std::string& group, Done<std::vector<PartitionState>> done) override {
+  void ExplainGroup(const std::string& group, Done<GroupExplanation> done) override {
     if (group == "nobody") return done(MakeError(Reason::kGroupUnknown, "check its name"));
-    done(partitions);
+    done(GroupExplanation{partitions, missing_topics});
   }
   absl::Status SettleHead(const SettleHeadOrder& order) override {
     heads.push_back(order);
@@ -89,6 +89,7 @@ class FakeOperations final : public Operations {
   std::vector<ListedLetter> letters;
   std::vector<GroupState> groups;
   std::vector<PartitionState> partitions;
+  std::vector<std::string> missing_topics;
   std::vector<SettleHeadOrder> heads;
   std::vector<SeekOrder> seeks;
   std::optional<Duration> drain_grace;

@@ -55,11 +55,14 @@ TEST_F(AdminTest, AGroupIsExplainedWithTheHeadsOfItsPartitions) {
        .lost = {.events = 7, .went_on_at = 8},
        .head = PartitionState::Head{10, 5, RecordState::kHalted, "no stock"}},
       {.topic = "orders", .partition = 2, .owner = "", .committed = -1, .end = 0, .head = {}}};
+  operations_.missing_topics = {"ordres"};
   v1::ExplainGroupRequest request;
   request.set_group("g");
   v1::ExplainGroupResponse response;
 
   ASSERT_TRUE(Call(&v1::EventBusAdmin::Stub::ExplainGroup, request, &response).ok());
+
+  EXPECT_THAT(response.missing_topics(), ElementsAre("ordres"));
 
   ASSERT_THAT(response.partitions(), SizeIs(2));
   const v1::PartitionState& state = response.partitions(0);

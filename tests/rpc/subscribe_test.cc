@@ -131,7 +131,7 @@ TEST_F(SubscribeRpcTest, SendsEverythingElseInItsOrder) {
   out.revoked = {{{1, 2}, seconds(1)}};
   out.failures = {{9, MakeError(Reason::kDeliveryUnknown, "no such delivery")}};
   out.deliveries = {MakeDelivery(3)};
-  out.heartbeat = Heartbeat{SystemTime(seconds(1)), 5, seconds(2)};
+  out.heartbeat = Heartbeat{SystemTime(seconds(1)), 5, seconds(2), {"ordres"}};
   out.draining = Draining{seconds(3), "bye"};
   out.end = absl::OkStatus();
   subscribers_.Send(std::move(out));
@@ -142,6 +142,7 @@ TEST_F(SubscribeRpcTest, SendsEverythingElseInItsOrder) {
   EXPECT_EQ(ErrorOf(read[1].settle_result().failures(0).error()).reason, "DELIVERY_UNKNOWN");
   EXPECT_EQ(read[2].deliveries().items(0).delivery_id(), 3u);
   EXPECT_EQ(read[3].heartbeat().lag_events(), 5u);
+  EXPECT_THAT(read[3].heartbeat().missing_topics(), ElementsAre("ordres"));
   EXPECT_EQ(read[4].draining().reason(), "bye");
   EXPECT_FALSE(stream_->Read(&read[5]));
   EXPECT_TRUE(stream_->Finish().ok());

@@ -214,11 +214,11 @@ def test_heartbeats_tell_the_lag(bus, gateway):
     bus.subscribe("t", group="g", on_heartbeat=heartbeats)
     stream = gateway.subscribe()
     stream.start()
-    beat = pb.Heartbeat(lag_events=9)
+    beat = pb.Heartbeat(lag_events=9, missing_topics=["ordres"])
     beat.oldest_unsettled.FromMilliseconds(1_500)
     stream.send(pb.SubscribeResponse(heartbeat=beat))
 
-    assert heartbeats.first() == sidebus.Heartbeat(9, 1.5)
+    assert heartbeats.first() == sidebus.Heartbeat(9, 1.5, ("ordres",))
 
 
 def test_a_callback_that_raises_harms_nobody(bus, gateway, caplog):

@@ -134,7 +134,8 @@ class KafkaConsumer final : public Consumer {
   void LookForTopics(SteadyTime now);
   void OnTopicId(const std::string& topic, const std::string& id);
   void OnMadeAnew(PartitionReader& reader, const std::string& id);
-  void OnLooked(const std::map<std::string, int>& existing);
+  void OnLooked(const AdminRequests::Answer& answer);
+  TopicsSeen Seen(const std::map<std::string, int>& existing) const;
   void Take(const std::set<Partition>& given);
   void Locate(std::vector<PartitionOffset> partitions, bool at_beginning);
   void OnLocated(StartFinder::Located located);
@@ -217,6 +218,7 @@ class KafkaConsumer final : public Consumer {
   std::vector<PartitionOffset> locating_;   // an assignment waits for their positions
   std::map<std::string, int> open_topics_;  // of the StartFinder, from client to client
   std::set<std::string> existing_;
+  TopicsSeen seen_;            // as the handler was told
   std::set<Partition> known_;  // broadcast: assigned or being located
   std::uint64_t pins_ = 0;     // begun
   bool pinning_ = false;       // the last of them is not done

@@ -55,6 +55,8 @@ void KafkaConsumer::OnPinned(StartFinder::Pinned pinned) {
   }
   const std::uint64_t fetch_bytes = FetchBytesFor(options_.buffer_bytes, partitions);
   if (!joined_ && fetch_bytes == 0) return Fail(NoMemoryFor(partitions));
+  seen_ = Seen(pinned.existing);
+  handler_.OnTopicsSeen(seen_);
   // On a task of its own: this runs inside an answer to a request of the client that may be closed.
   Post([this, existing = std::move(pinned.existing), fetch_bytes, pin = pins_] {
     // New topics since then: they are to be pinned first.
@@ -151,7 +153,7 @@ void KafkaConsumer::LookForTopics(SteadyTime now) {
     looking_ = false;
     if (state_ != State::kOpen || pinning_) return;
     for (const auto& [topic, id] : answer.topic_ids) OnTopicId(topic, id);
-    OnLooked(answer.topics);
+    OnLooked(answer);
   });
 }
 
@@ -171,12 +173,27 @@ void KafkaConsumer::OnMadeAnew(PartitionReader& reader, const std::string& id) {
   OnTruncated(reader);
 }
 
-void KafkaConsumer::OnLooked(const std::map<std::string, int>& existing) {
+void KafkaConsumer::OnLooked(const AdminRequests::Answer& answer) {
+  const std::map<std::string, int>& existing = answer.topics;
   bool appeared = false;
   for (const auto& [topic, partitions] : existing) appeared |= existing_.insert(topic).second;
+  TopicsSeen seen = Seen(existing);
+  // Without an answer, or while a topic has no leaders, nobody knows what is missing.
+  if (answer.error == RD_KAFKA_RESP_ERR_NO_ERROR && seen != seen_) {
+    seen_ = std::move(seen);
+    handler_.OnTopicsSeen(seen_);
+  }
   if (broadcast()) return AssignNew(existing, true);
   // Makes librdkafka look at the topics at once, and join again if there is something new.
   if (appeared) SubscribeAgain();
+}
+
+TopicsSeen KafkaConsumer::Seen(const std::map<std::string, int>& existing) const {
+  TopicsSeen seen;
+  for (const std::string& topic : options_.topics) {
+    (existing.contains(topic) ? seen.existing : seen.missing).push_back(topic);
+  }
+  return seen;
 }
 
 void KafkaConsumer::OnErrorCallback(rd_kafka_t*, int error, const char*, void* opaque) {

@@ -169,7 +169,7 @@ bool MemoryConsumer::Work() {
   }
   if (offline) return false;
   if (failed) return RevokeOne(true);
-  return Join() || RevokeOne(false) || AssignOne() || CommitIfDue() || FetchOne();
+  return Join() || TellTopics() || RevokeOne(false) || AssignOne() || CommitIfDue() || FetchOne();
 }
 
 bool MemoryConsumer::Join() {
@@ -186,6 +186,20 @@ bool MemoryConsumer::Join() {
   next_commit_ = cluster_.clock.Now() + kCommitInterval;
   cluster_.groups[group_].push_back(this);
   cluster_.Changed();
+  return true;
+}
+
+bool MemoryConsumer::TellTopics() {
+  TopicsSeen seen;
+  {
+    MutexLock lock(cluster_.mu);
+    for (const std::string& topic : topics_) {
+      (cluster_.topics.contains(topic) ? seen.existing : seen.missing).push_back(topic);
+    }
+    if (seen == seen_) return false;
+    seen_ = seen;
+  }
+  handler_.OnTopicsSeen(seen);
   return true;
 }
 

@@ -63,6 +63,7 @@ class MemoryConsumer final : public Consumer, public MemoryClient {
   using Assignments = std::map<AssignmentId, Assigned>;
 
   bool Join();
+  bool TellTopics();
   bool RevokeOne(bool all);
   std::optional<AssignmentId> FindToRevoke(bool all);
   bool AssignOne();
@@ -101,6 +102,7 @@ class MemoryConsumer final : public Consumer, public MemoryClient {
   std::vector<std::string> to_pin_ ABSL_GUARDED_BY(cluster_.mu);
   SteadyTime deaf_until_ ABSL_GUARDED_BY(cluster_.mu){};
   bool joined_ ABSL_GUARDED_BY(cluster_.mu) = false;
+  TopicsSeen seen_ ABSL_GUARDED_BY(cluster_.mu);  // as the handler was told
   bool failed_ ABSL_GUARDED_BY(cluster_.mu) = false;
   std::optional<absl::Status> to_tell_ ABSL_GUARDED_BY(cluster_.mu);  // OnFailed
   Assignments assignments_ ABSL_GUARDED_BY(cluster_.mu);

@@ -77,6 +77,7 @@ class FakeAdmin final : public v1::EventBusAdmin::Service {
     other.set_owner("pod-2 (10.0.0.2)");
     other.set_committed_offset(-1);
     other.set_end_offset(5);
+    response->add_missing_topics("ordres");
     other.set_lost_to_retention(1);
     other.mutable_went_on_at()->set_offset(3);
     return grpc::Status::OK;
@@ -186,7 +187,8 @@ TEST_F(AdminVerbsTest, ExplainTellsInOneLookWhatHoldsAGroupBack) {
       "\n"
       "orders/0@10 is halted at attempt 5, for 12m: no stock\\x1b\n"
       "  to go on without it: sidebus settle-head billing orders/0@10 --skip\n"
-      "orders/1 lost 1 event to retention, which overtook the group; it went on at 3\n");
+      "orders/1 lost 1 event to retention, which overtook the group; it went on at 3\n"
+      "ordres does not exist, and is waited for: create it, or mend its name\n");
   EXPECT_EQ(Run({"explain", "billing", "--output", "json"}), 0);
   EXPECT_EQ(nlohmann::json::parse(out_).at("partitions").at(0).at("head_state"), "STATE_HALTED");
 }

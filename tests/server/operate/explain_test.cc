@@ -115,6 +115,19 @@ TEST_F(ExplainTest, WhatRetentionTookIsShownWithWhereReadingWentOn) {
   EXPECT_EQ(ExplainOrders().lost.events, 3u) << "still known when the partition was away";
 }
 
+TEST_F(ExplainTest, TopicsThatDoNotExistAreNamed) {
+  SubscribeStart start;
+  start.group = "g";
+  start.topics = {"orders", "ordres"};
+  const auto stream = Open(start);
+
+  const auto found = ExplainAll();
+
+  ASSERT_TRUE(found.ok());
+  EXPECT_THAT(found->missing_topics, ElementsAre("ordres"));
+  EXPECT_THAT(found->partitions, SizeIs(1));
+}
+
 TEST_F(ExplainTest, WithNothingUnsettledThereIsNoHead) {
   Order("a");
   const auto stream = OpenOrders();

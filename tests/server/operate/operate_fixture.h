@@ -33,12 +33,17 @@ class OperateTest : public SubscribeTest, private ProducerListener {
     });
   }
 
-  absl::StatusOr<std::vector<PartitionState>> Explain(const std::string& group = "g") {
-    std::optional<absl::StatusOr<std::vector<PartitionState>>> found;
+  absl::StatusOr<GroupExplanation> ExplainAll(const std::string& group = "g") {
+    std::optional<absl::StatusOr<GroupExplanation>> found;
     operator_->ExplainGroup(group, [&](auto states) { found = std::move(states); });
     Settle();
     if (!found.has_value()) return absl::InternalError("no answer");
     return *std::move(found);
+  }
+  absl::StatusOr<std::vector<PartitionState>> Explain(const std::string& group = "g") {
+    auto found = ExplainAll(group);
+    if (!found.ok()) return found.status();
+    return std::move(found->partitions);
   }
 
   // The one partition of "orders".

@@ -6,6 +6,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Optional;
 using testing::SizeIs;
@@ -260,6 +261,46 @@ TEST_F(StreamLifeTest, AMissingTopicEndsTheStream) {
 
   ASSERT_TRUE(stream->end.has_value());
   EXPECT_EQ(ReasonOf(*stream->end), Reason::kTopicMissing);
+}
+
+TEST_F(StreamLifeTest, ItEndsAlsoInALiveGroupWhenNoneOfItsTopicsExists) {
+  const auto other = OpenOrders();
+  SubscribeStart start;
+  start.group = "g";
+  start.topics = {"nowhere", "nothing"};
+
+  const auto first = Open(start);
+  const auto second = Open(start);  // of which the group knows by now
+
+  for (const auto* stream : {first.get(), second.get()}) {
+    ASSERT_TRUE(stream->end.has_value());
+    EXPECT_EQ(ReasonOf(*stream->end), Reason::kTopicMissing);
+    EXPECT_THAT(std::string(stream->end->message()), HasSubstr("nowhere, nothing;"));
+  }
+  Order("a");
+  Settle();
+  EXPECT_THAT(other->TakeData(), ElementsAre("a"));
+}
+
+TEST_F(StreamLifeTest, AMissingTopicBesideOthersIsToldAndWaitedFor) {
+  SubscribeStart start;
+  start.group = "g";
+  start.topics = {"orders", "later"};
+
+  const auto stream = Open(start);
+
+  EXPECT_FALSE(stream->end.has_value());
+  ASSERT_THAT(stream->heartbeats, SizeIs(1)) << "at once";
+  EXPECT_THAT(stream->heartbeats[0].missing_topics, ElementsAre("later"));
+  Order("a");
+  Settle();
+  EXPECT_THAT(stream->TakeData(), ElementsAre("a"));
+  broker_.CreateTopic("t-later", 1);
+  Publish("t-later", "order", "b");
+  Settle();
+  EXPECT_THAT(stream->TakeData(), ElementsAre("b"));
+  Advance(options_.heartbeat);
+  EXPECT_THAT(stream->heartbeats.back().missing_topics, IsEmpty());
 }
 
 TEST_F(StreamLifeTest, AcksThatNoBrokerTookAreLeftOverByADrain) {

@@ -105,7 +105,9 @@ class SubscribeStream:
                 self.request_drain()
             elif kind == "heartbeat":
                 beat = response.heartbeat
-                notices.heartbeat = Heartbeat(beat.lag_events, seconds(beat.oldest_unsettled))
+                notices.heartbeat = Heartbeat(
+                    beat.lag_events, seconds(beat.oldest_unsettled), tuple(beat.missing_topics)
+                )
         return notices
 
     def next_request(self, now: float) -> event_bus_pb2.SubscribeRequest | None:

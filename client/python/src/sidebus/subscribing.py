@@ -143,10 +143,14 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The gateway's, every 10 s. `oldest_unsettled`: seconds."""
+    """The gateway's, every 10 s. `oldest_unsettled`: seconds.
+
+    `missing_topics`: of this subscription, that do not exist (any more); they are waited for.
+    """
 
     lag_events: int
     oldest_unsettled: float
+    missing_topics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
