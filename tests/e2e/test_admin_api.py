@@ -232,6 +232,71 @@ def test_of_a_topic_that_is_made_anew_under_its_group_nothing_is_passed_over(
         assert got >= {*wanted, "first"}
 
 
+@pytest.mark.parametrize("policy", ["earliest", "halt"])
+def test_of_a_topic_that_was_made_anew_while_nobody_read_nothing_is_passed_over(
+    gateway, connect, group, cluster, policy
+):
+    subscribe = {"on_truncated": policy, "linger": "1s"}
+    one = gateway(ROUTES, partitions=1, admin_api=True, subscribe=subscribe)
+    bus, topic = connect(one), f"{one.prefix}-orders"
+    stand(bus, cluster, one, group, at=4)
+    beside = cluster.metadata(group, topic)[0]
+    assert re.fullmatch(r"sb1::[A-Za-z0-9+/_-]{22}", beside)
+
+    cluster.delete(topic)
+    cluster.create(topic, partitions=1)
+    eventually(
+        lambda: not bus.publish(Event(type=TYPE, id="first"))[0].HasField("error"),
+        "the gateway to see it",
+    )
+    bus.must_publish(*(Event(type=TYPE, id=f"new-{n}") for n in range(9)))
+    # Kafka forgets the position when its coordinator hears of the deletion. Who does not, has this.
+    cluster.stand_with(group, topic, 0, 4, beside)
+    stream = bus.subscribe(group, TYPE)
+
+    if policy == "halt":
+        code, fault = stream.end()
+        assert (code, fault.reason) == (grpc.StatusCode.DATA_LOSS, "LOG_TRUNCATED")
+        assert one.operate("seek", group, "--to", "orders/0=9").returncode == 0
+        assert [each.event.id for each in bus.subscribe(group, TYPE).take(1)] == ["new-8"]
+        return
+    came = stream.take(10)
+    assert {each.event.id for each in came} == {"first", *(f"new-{n}" for n in range(9))}
+    stream.ack(*came)
+    eventually(lambda: cluster.committed(group, topic) == {0: 10}, "the commit")
+    assert cluster.metadata(group, topic)[0] != beside
+
+
+def test_topics_that_do_not_exist_are_told_of(one, bus, group):
+    stream = bus.subscribe(group, topics=["orders", "ordres"])
+
+    assert stream.next("heartbeat").missing_topics == ["ordres"]
+    lost = bus.subscribe(group, topics=["ordres"])
+    code, fault = lost.end()
+    assert (code, fault.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "TOPIC_MISSING")
+    explained = answer(one.operate("explain", group, "--output", "json"))
+    assert explained["missing_topics"] == ["ordres"]
+    assert "ordres does not exist" in one.operate("explain", group).stdout
+    assert "a topic does not exist" in one.stderr
+    publish(bus, "A1")
+    assert stream.take(1)[0].event.id == "A1"
+
+
+def test_what_retention_took_is_explained(gateway, connect, group, cluster):
+    one = gateway(ROUTES, partitions=1, admin_api=True, subscribe={"linger": "1s"})
+    bus, topic = connect(one), f"{one.prefix}-orders"
+    stand(bus, cluster, one, group, at=1)
+    cluster.delete_records(topic, 0, 3)
+
+    stream = bus.subscribe(group, TYPE)
+
+    assert [each.event.id for each in stream.take(1)] == ["D1"]
+    (state,) = answer(one.operate("explain", group, "--output", "json"))["partitions"]
+    assert state["lost_to_retention"] == "2"
+    assert state["went_on_at"]["offset"] == "3"
+    assert "orders/0 lost 2 events to retention" in one.operate("explain", group).stdout
+
+
 def test_seek_to_a_time_and_out_of_range(one, bus, group, cluster, prefix):
     stand(bus, cluster, one, group, at=0)
 

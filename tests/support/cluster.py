@@ -15,6 +15,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient, NewTopic
+from positions import commit
 from positions import committed as positions_of
 from waiting import eventually
 
@@ -59,6 +60,12 @@ class Cluster:
         deleted.result(30)
         eventually(lambda: topic not in self.topics(), f"the end of {topic}")
 
+    def delete_records(self, topic, partition, before):
+        """What retention does."""
+        place = TopicPartition(topic, partition, before)
+        (deleted,) = self._admin.delete_records([place]).values()
+        deleted.result(30)
+
     def topics(self):
         return set(self._admin.list_topics(timeout=20).topics)
 
@@ -95,12 +102,20 @@ class Cluster:
         """{partition: committed offset} of a group; partitions without one are left out."""
         return {each: offset for each, (offset, _) in self._positions(group, topic).items()}
 
+    def stand_with(self, group, topic, partition, offset, metadata):
+        """Puts a group without members at a position, with this beside it."""
+        commit(self.bootstrap, group, topic, partition, offset, metadata)
+
     def stand(self, group, topic, partition, offset):
         """Puts a group without members at a position, wherever the log ends."""
         place = TopicPartition(topic, partition, offset)
         request = [ConsumerGroupTopicPartitions(group, [place])]
         (done,) = self._admin.alter_consumer_group_offsets(request).values()
         done.result(20)
+
+    def metadata(self, group, topic):
+        """{partition: what is committed beside the position}"""
+        return {each: beside for each, (_, beside) in self._positions(group, topic).items()}
 
     def settled(self, group, topic):
         """{(partition, offset)} of what is committed as settled above a group's positions."""
