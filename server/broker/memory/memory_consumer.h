@@ -46,6 +46,8 @@ class MemoryConsumer final : public Consumer, public MemoryClient {
   void MarkFailed(const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(cluster_.mu);
 
  private:
+  static constexpr Duration kCommitInterval = std::chrono::milliseconds(500);
+
   using Done = absl::AnyInvocable<void(absl::Status)>;
   struct Assigned {
     std::string topic;
