@@ -237,7 +237,10 @@ INSTANTIATE_TEST_SUITE_P(Kafka, KafkaGroupContract, kGroupBackends, NameOfBacken
 // `auto` and `consumer` on brokers that have the consumer protocol, and on those that have not.
 class KafkaProtocolContract : public KafkaGroupContract {
  protected:
-  bool broker_is_old() const { return kafka().servers() == std::getenv(kKafka39); }
+  bool broker_is_old() const {
+    const char* const old = std::getenv(kKafka39);
+    return old != nullptr && kafka().servers() == old;
+  }
 };
 
 TEST_P(KafkaProtocolContract, AutoReadsAGroupAlsoWhereTheConsumerProtocolIsMissing) {
