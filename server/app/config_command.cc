@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
+#include "server/app/schema_check.h"
 #include "server/config/config_print.h"
 #include "server/config/config_schema.h"
 
@@ -68,7 +69,8 @@ void ShowProblems(const ConfigReading& reading, std::ostream& err) {
 }
 
 int Check(const Invocation& invocation, const ConfigCommandContext& context) {
-  const ConfigReading reading = ReadConfig(invocation.sources);
+  ConfigReading reading = ReadConfig(invocation.sources);
+  CheckSchemaFiles(reading);
   const Counts counts = reading.loaded ? Count(reading.loaded->config) : Counts{};
   if (invocation.format == "json") {
     context.out << Dump({{"ok", reading.loaded.has_value()},

@@ -150,9 +150,14 @@ absl::Status Gateway::MakePublisher() {
   auto schemas = MakeSchemaCache(config_.schema_registry, metrics_);
   if (!schemas.ok()) return schemas.status();
   schemas_ = *std::move(schemas);
-  auto files = ReadSchemaFiles(config_.schemas_directory, *router_);
-  if (!files.ok()) return files.status();
-  own_schemas_ = *std::move(files);
+  const std::vector<SchemaFile> files = ReadSchemaFiles(config_);
+  auto own = SchemasOf(files);
+  if (!own.ok()) return own.status();
+  own_schemas_ = *std::move(own);
+  for (const UnusableKey& key : FindUnusableKeys(config_, files)) {
+    Log(LogLevel::kWarning, "events of this type cannot be published: their key is no key",
+        {{"event_type", key.event_type}, {"topic", key.topic}, {"why", key.why}});
+  }
   publisher_ = std::make_unique<Publisher>(PublisherOptionsOf(config_, own_schemas_), router_,
                                            publish_budget_, Clock::Real(), timers_,
                                            publish_metrics_, schemas_.get());

@@ -2,29 +2,42 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
 #include "fmt/format.h"
 #include "server/avro/field_path.h"
-#include "server/base/log.h"
 #include "server/codec/schema_names.h"
 #include "server/config/document.h"
+#include "server/config/suggest.h"
 #include "server/registry/http_registry.h"
 
 namespace sidebus {
 namespace {
 
-void WarnOfKeys(const EventTypeRoutes& type, const std::shared_ptr<const AvroSchema>& schema) {
-  for (const Route& route : type.routes) {
-    if (!route.enabled || !route.key_path.has_value()) continue;
-    const auto key = AvroFieldPath::Find(schema, route.key_path->text());
-    if (key.ok()) continue;
-    Log(LogLevel::kWarning, "events of this type cannot be published: their key is no key",
-        {{"event_type", type.type},
-         {"topic", route.topic},
-         {"why", std::string(key.status().message())}});
-  }
+// A path that can be the key, and is the most like `path`; empty: there is none.
+std::string KeyFieldLike(const std::string& path, const AvroSchema& schema) {
+  constexpr std::size_t kMost = 1000;
+  const std::vector<std::string> paths = AvroFieldPath::All(schema, kMost);
+  const auto inside = std::find_if(paths.begin(), paths.end(), [&](const std::string& one) {
+    return one.starts_with(path + ".");
+  });
+  if (inside != paths.end()) return *inside;
+  std::string near = Nearest(path, paths);
+  return near.empty() && !paths.empty() ? paths.front() : near;
+}
+
+// Why it cannot be the key; empty: it can.
+std::string KeyProblem(const std::string& path, const SchemaFile& file) {
+  const auto& schema = *file.schema;
+  const absl::Status key = AvroFieldPath::Find(schema, path).status();
+  if (key.ok()) return "";
+  const std::string like = KeyFieldLike(path, *schema);
+  return fmt::format("{} ({}); events will be refused (KEY_FIELD_MISSING). {}",
+                     std::string(key.message()), file.file,
+                     like.empty() ? "Write \"\" for no key"
+                                  : fmt::format("Write for example {}, or \"\" for no key", like));
 }
 
 }  // namespace
@@ -45,25 +58,49 @@ absl::StatusOr<std::unique_ptr<SchemaCache>> MakeSchemaCache(const SchemaRegistr
                                        counters);
 }
 
-absl::StatusOr<OpenedxSchemas> ReadSchemaFiles(const std::string& directory, const Router& router) {
-  OpenedxSchemas schemas;
-  if (directory.empty()) return schemas;
-  for (const EventTypeRoutes& type : router.event_types()) {
+std::vector<SchemaFile> ReadSchemaFiles(const Config& config) {
+  std::vector<SchemaFile> files;
+  if (config.schemas_directory.empty()) return files;
+  for (const EventTypeConfig& type : config.producer_config) {
     const auto name = SchemaFileName(type.type);
     if (!name.has_value()) continue;
-    const std::string file = directory + "/" + *name;
+    const std::string file = config.schemas_directory + "/" + *name;
     struct stat info {};
     if (::stat(file.c_str(), &info) != 0 && errno == ENOENT) continue;
     const auto text = ReadConfigFile(file);
-    const auto schema = text.ok() ? AvroSchema::Parse(*text) : text.status();
-    if (!schema.ok()) {
-      return absl::InvalidArgumentError(
-          fmt::format("schemas.directory: {}: {}", file, std::string(schema.status().message())));
+    files.push_back({type.type, file, text.ok() ? AvroSchema::Parse(*text) : text.status()});
+  }
+  return files;
+}
+
+absl::StatusOr<OpenedxSchemas> SchemasOf(const std::vector<SchemaFile>& files) {
+  OpenedxSchemas schemas;
+  for (const SchemaFile& file : files) {
+    if (!file.schema.ok()) {
+      return absl::InvalidArgumentError(fmt::format("schemas.directory: {}: {}", file.file,
+                                                    std::string(file.schema.status().message())));
     }
-    WarnOfKeys(type, *schema);
-    schemas.emplace(type.type, *schema);
+    schemas.emplace(file.event_type, *file.schema);
   }
   return schemas;
+}
+
+std::vector<UnusableKey> FindUnusableKeys(const Config& config,
+                                          const std::vector<SchemaFile>& files) {
+  std::vector<UnusableKey> unusable;
+  if (config.encoding != RecordEncoding::kOpenedx) return unusable;
+  for (const EventTypeConfig& type : config.producer_config) {
+    const auto file = std::find_if(files.begin(), files.end(), [&](const SchemaFile& one) {
+      return one.event_type == type.type;
+    });
+    if (file == files.end() || !file->schema.ok()) continue;
+    for (const RouteConfig& route : type.routes) {
+      if (!route.enabled || route.event_key_field.empty()) continue;
+      std::string why = KeyProblem(route.event_key_field, *file);
+      if (!why.empty()) unusable.push_back({type.type, route.topic, std::move(why)});
+    }
+  }
+  return unusable;
 }
 
 }  // namespace sidebus

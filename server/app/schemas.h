@@ -2,13 +2,14 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "server/avro/avro_schema.h"
 #include "server/codec/schema_cache.h"
-#include "server/config/schema_registry_config.h"
+#include "server/config/config.h"
 #include "server/metrics/metrics.h"
 #include "server/publish/openedx_options.h"
-#include "server/routing/router.h"
 
 namespace sidebus {
 
@@ -17,9 +18,28 @@ namespace sidebus {
 absl::StatusOr<std::unique_ptr<SchemaCache>> MakeSchemaCache(const SchemaRegistryConfig& config,
                                                              Metrics& metrics);
 
-// The schemas of the router's event types that have a file in `directory` (SchemaFileName());
-// none when it is empty. Logs a warning for each key field that cannot be a key. Blocks.
-// INVALID_ARGUMENT: a file cannot be read, or is no schema; says which.
-absl::StatusOr<OpenedxSchemas> ReadSchemaFiles(const std::string& directory, const Router& router);
+// A file of `schemas.directory`.
+struct SchemaFile {
+  std::string event_type;
+  std::string file;
+  absl::StatusOr<std::shared_ptr<const AvroSchema>> schema;  // or why it cannot be used
+};
+
+// Those that there are (SchemaFileName()) of the producer config's event types. Blocks.
+std::vector<SchemaFile> ReadSchemaFiles(const Config& config);
+
+// The schemas of the files. INVALID_ARGUMENT: one cannot be used; says which.
+absl::StatusOr<OpenedxSchemas> SchemasOf(const std::vector<SchemaFile>& files);
+
+// An enabled route that is written as Open edX does, whose events will be refused for their key.
+struct UnusableKey {
+  std::string event_type;
+  std::string topic;
+  std::string why;  // and what to do
+};
+
+// As far as the files tell.
+std::vector<UnusableKey> FindUnusableKeys(const Config& config,
+                                          const std::vector<SchemaFile>& files);
 
 }  // namespace sidebus

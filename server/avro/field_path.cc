@@ -16,7 +16,30 @@ absl::Status Missing(std::string_view path, std::string_view why) {
                    {{std::string(error_key::kField), std::string(path)}});
 }
 
+bool CanBeKey(AvroKind kind) { return IsPrimitive(kind) && kind != AvroKind::kNull; }
+
+// Types may go in circles: no deeper than any schema of events is.
+void CollectKeyPaths(const AvroType& record, const std::string& prefix, std::size_t depth,
+                     std::size_t most, std::vector<std::string>& paths) {
+  constexpr std::size_t kDeepest = 8;
+  for (const AvroField& field : record.fields) {
+    if (paths.size() == most) return;
+    std::string path = prefix + field.name;
+    if (CanBeKey(field.type->kind)) {
+      paths.push_back(std::move(path));
+    } else if (field.type->kind == AvroKind::kRecord && depth < kDeepest) {
+      CollectKeyPaths(*field.type, path + ".", depth + 1, most, paths);
+    }
+  }
+}
+
 }  // namespace
+
+std::vector<std::string> AvroFieldPath::All(const AvroSchema& schema, std::size_t most) {
+  std::vector<std::string> paths;
+  CollectKeyPaths(schema.root(), "", 1, most, paths);
+  return paths;
+}
 
 absl::StatusOr<AvroFieldPath> AvroFieldPath::Find(std::shared_ptr<const AvroSchema> schema,
                                                   std::string_view dotted) {
@@ -36,7 +59,7 @@ absl::StatusOr<AvroFieldPath> AvroFieldPath::Find(std::shared_ptr<const AvroSche
     last = dot == std::string_view::npos;
     if (!last) dotted.remove_prefix(dot + 1);
   }
-  if (!IsPrimitive(type->kind) || type->kind == AvroKind::kNull) {
+  if (!CanBeKey(type->kind)) {
     return Missing(path.text_, fmt::format("is of type {}", type->Describe()));
   }
   path.schema_ = std::move(schema);

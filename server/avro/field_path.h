@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -21,6 +22,9 @@ class AvroFieldPath {
   // Open edX cannot use as a key either.
   static absl::StatusOr<AvroFieldPath> Find(std::shared_ptr<const AvroSchema> schema,
                                             std::string_view dotted);
+
+  // Paths that Find() takes, in the order of the schema: at most `most`. For people who look for one.
+  static std::vector<std::string> All(const AvroSchema& schema, std::size_t most);
 
   const std::string& text() const { return text_; }
   const std::vector<std::string>& parts() const { return parts_; }  // not empty

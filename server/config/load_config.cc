@@ -202,6 +202,11 @@ class Loader {
     }
     draft_.config.producer_config =
         FinishProducerConfig(partial, draft_.config.topic_prefix, draft_.problems, draft_.warnings);
+    for (const PartialEventType& type : partial) {
+      for (const PartialRoute& route : type.routes) {
+        key_places_.emplace(std::pair(type.type, route.topic), route.key_place);
+      }
+    }
     CheckPrefix();
     if (draft_.config.producer_config.empty() && draft_.problems.empty()) {
       draft_.warnings.push_back({file_, 0, 0, "producer_config",
@@ -242,6 +247,7 @@ class Loader {
     loaded.config = std::move(draft_.config);
     loaded.file = file_;
     loaded.warnings = reading.warnings;
+    loaded.key_places = std::move(key_places_);
     for (const ConfigRow& row : ConfigTable()) {
       const auto it = draft_.places.find(row.path);
       std::string origin = "default";
@@ -258,6 +264,7 @@ class Loader {
   std::string file_;
   bool file_is_read_ = true;  // also when there is none
   ConfigDraft draft_;
+  std::map<std::pair<std::string, std::string>, ConfigProblem> key_places_;
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -40,6 +41,8 @@ struct LoadedConfig {
   Config config;
   std::string file;                     // as given; empty: no file
   std::vector<ConfigProblem> warnings;  // for the log and for `sidebus config check`
+  // Where the event_key_field of a route (event type, topic) was written; `what` is empty.
+  std::map<std::pair<std::string, std::string>, ConfigProblem> key_places;
   // Key path of each row of the table -> "default", "config.yaml:3", "environment NAME" or
   // "flag --name".
   std::map<std::string, std::string, std::less<>> origins;

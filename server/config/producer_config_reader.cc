@@ -52,13 +52,14 @@ class Reader {
 
  private:
   PartialRoute Route(const ConfigNode& node, const std::string& path) {
-    PartialRoute route{node.key, {}, {}, Place(node, path)};
+    PartialRoute route{node.key, {}, {}, Place(node, path), {}};
     for (const ConfigNode& field : node.children) {
       const std::string field_path = fmt::format("{}.{}", path, field.key);
       const std::string_view type = TypeOf(field);
       if (field.key == "event_key_field") {
         if (type == "text") {
           route.event_key_field = field.text;
+          route.key_place = Place(field, field_path);
         } else if (type != "null") {
           Problem(field, field_path,
                   fmt::format("expected text, found {}; put it in quotes", type));
@@ -155,7 +156,10 @@ PartialProducerConfig MergeProducerConfigs(PartialProducerConfig original,
         same_type->routes.push_back(route);
         continue;
       }
-      if (route.event_key_field) same_topic->event_key_field = route.event_key_field;
+      if (route.event_key_field) {
+        same_topic->event_key_field = route.event_key_field;
+        same_topic->key_place = route.key_place;
+      }
       if (route.enabled) same_topic->enabled = route.enabled;
     }
   }

@@ -15,7 +15,8 @@ struct PartialRoute {
   std::string topic;
   std::optional<std::string> event_key_field;
   std::optional<bool> enabled;
-  ConfigProblem place;  // where the route was written; `what` is empty
+  ConfigProblem place;      // where the route was written; `what` is empty
+  ConfigProblem key_place;  // where its event_key_field was
 };
 struct PartialEventType {
   std::string type;

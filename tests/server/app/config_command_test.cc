@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <vector>
@@ -72,6 +73,102 @@ TEST(ConfigCheckTest, ProblemsAsJson) {
   EXPECT_EQ(json.at("problems").at(0).at("line"), 2);
   EXPECT_EQ(json.at("problems").at(0).at("path"), "sorce");
   EXPECT_EQ(json.at("warnings").at(0).at("path"), "producer_config.order.created");
+}
+
+// A configuration with Open edX's encoding, and the schema of one event type.
+class ConfigCheckSchemasTest : public ::testing::Test {
+ protected:
+  static constexpr char kRegistered[] = "org.openedx.learning.student.registration.completed.v1";
+
+  void WriteSchema(const std::string& text) {
+    files_.Write("schemas/org+openedx+learning+student+registration+completed+v1_schema.avsc", text);
+  }
+
+  // `routes` are those of kRegistered, from the sixth line on, four columns in.
+  Command Check(const std::string& routes, const std::string& encoding = "openedx") {
+    const std::string file = files_.Write(
+        "c.yaml", "broker: {kind: embedded}\nencoding: " + encoding +
+                      "\nschema_registry: {url: \"http://r\"}\nproducer_config:\n  " + kRegistered +
+                      ":\n" + routes + "schemas: {directory: schemas}\n");
+    std::filesystem::create_directories(files_.directory() + "/schemas");
+    return Command({"check", "--config", file.c_str()});
+  }
+
+  static constexpr char kSchema[] = R"({"type": "record", "name": "CloudEvent", "fields": [
+    {"name": "user", "type": {"type": "record", "name": "UserData", "fields": [
+      {"name": "id", "type": "long"},
+      {"name": "nick", "type": ["null", "string"]},
+      {"name": "pii", "type": {"type": "record", "name": "Pii", "fields": [
+        {"name": "username", "type": "string"}]}}]}}]})";
+
+  ConfigFiles files_;
+};
+
+TEST_F(ConfigCheckSchemasTest, WarnsOfKeyFieldsThatCannotBeKeysWithTheirPlaceAndTheWayOut) {
+  WriteSchema(kSchema);
+
+  const Command run = Check(
+      "    a: {event_key_field: user.pii.username, enabled: true}\n"
+      "    b: {event_key_field: user.pii.usrname, enabled: true}\n"
+      "    c: {event_key_field: user.nick, enabled: true}\n"
+      "    d: {event_key_field: user.pii, enabled: true}\n"
+      "    e: {event_key_field: no.such, enabled: false}\n"
+      "    f: {event_key_field: \"\", enabled: true}\n");
+
+  EXPECT_EQ(run.code, 0);
+  EXPECT_THAT(run.out, HasSubstr("3 warnings"));
+  const std::string path = std::string(": producer_config.") + kRegistered;
+  EXPECT_THAT(run.err, HasSubstr("c.yaml:7:9" + path + ".b.event_key_field: "));
+  EXPECT_THAT(run.err, HasSubstr("\"user.pii.usrname\" does not exist in the schema"));
+  EXPECT_THAT(run.err, HasSubstr("Write for example user.pii.username, or \"\" for no key"));
+  EXPECT_THAT(run.err, HasSubstr("c.yaml:8:9" + path + ".c.event_key_field: "));
+  EXPECT_THAT(run.err, HasSubstr("\"user.nick\" is of type null or string"));
+  EXPECT_THAT(run.err, HasSubstr("c.yaml:9:9" + path + ".d.event_key_field: "));
+  EXPECT_THAT(run.err, HasSubstr("\"user.pii\" is of type record"));
+}
+
+TEST_F(ConfigCheckSchemasTest, KeysOfCloudEventsComeFromTheDataWhateverTheSchemaSays) {
+  WriteSchema(kSchema);
+
+  const Command run =
+      Check("    a: {event_key_field: user.nick, enabled: true}\n", "cloudevents");
+
+  EXPECT_EQ(run.code, 0);
+  EXPECT_THAT(run.err, IsEmpty());
+}
+
+TEST_F(ConfigCheckSchemasTest, ASchemaFileThatIsNoSchemaIsAProblem) {
+  WriteSchema("{");
+
+  const Command run = Check("    a: {event_key_field: \"\", enabled: true}\n");
+
+  EXPECT_EQ(run.code, 1);
+  EXPECT_THAT(run.err, HasSubstr("v1_schema.avsc: schemas.directory: "));
+  EXPECT_THAT(run.err, HasSubstr("1 problem"));
+}
+
+TEST_F(ConfigCheckSchemasTest, WarnsOfADirectoryWithoutAnySchemaOfTheProducerConfig) {
+  const Command run = Check("    a: {event_key_field: user.nick, enabled: true}\n");
+
+  EXPECT_EQ(run.code, 0);
+  EXPECT_THAT(run.err, HasSubstr("schemas.directory: no file in it is of an event type"));
+  EXPECT_THAT(run.err, HasSubstr("org+openedx+learning+student+registration+completed+v1_schema"));
+}
+
+TEST_F(ConfigCheckSchemasTest, WarnsOfTheTestFilesOfOpenedxEvents) {
+  const std::string folder = "openedx_events/event_bus/avro/tests/schemas";
+  files_.Write(folder + "/org+openedx+learning+student+registration+completed+v1_schema.avsc",
+               kSchema);
+  const std::string file = files_.Write(
+      "c.yaml", std::string("broker: {kind: embedded}\nproducer_config: {") + kRegistered +
+                    ": {a: {event_key_field: \"\", enabled: true}}}\nschemas: {directory: " +
+                    folder + "}\n");
+
+  const Command run({"check", "--config", file.c_str()});
+
+  EXPECT_EQ(run.code, 0);
+  EXPECT_THAT(run.err, HasSubstr("own tests"));
+  EXPECT_THAT(run.err, HasSubstr("export_event_bus_config"));
 }
 
 TEST(ConfigPrintTest, ShowsValuesWithTheirOrigin) {

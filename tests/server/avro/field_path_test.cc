@@ -10,8 +10,10 @@
 namespace sidebus {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::Eq;
 using ::testing::HasSubstr;
+using ::testing::SizeIs;
 
 constexpr std::string_view kSchema = R"({"type":"record","name":"R","fields":[
     {"doc":"a key","type":"string","name":"id","default":""},
@@ -46,6 +48,19 @@ TEST(AvroFieldPathTest, TheTextOfTheKeysSchemaIsTheFieldWithSortedMembers) {
               Eq(R"({"name": "id", "type": "long"})"));
   EXPECT_THAT(AvroFieldPath::Find(schema, "id")->schema_text(),
               Eq(R"({"default": "", "doc": "a key", "name": "id", "type": "string"})"));
+}
+
+TEST(AvroFieldPathTest, NamesTheFieldsThatCanBeKeysAlsoOfARecordThatContainsItself) {
+  EXPECT_THAT(
+      AvroFieldPath::All(*SchemaOf(kSchema), 100),
+      ElementsAre("id", "user.id", "user.is_active", "owner.id", "owner.is_active", "uuid"));
+  EXPECT_THAT(AvroFieldPath::All(*SchemaOf(kSchema), 2), ElementsAre("id", "user.id"));
+
+  const SharedSchema circle = SchemaOf(
+      R"({"type":"record","name":"R","fields":[{"name":"a","type":"R"},{"name":"b","type":"int"}]})");
+  const auto paths = AvroFieldPath::All(*circle, 100);
+  EXPECT_THAT(paths, SizeIs(8));
+  EXPECT_THAT(paths.back(), Eq("b"));
 }
 
 TEST(AvroFieldPathTest, OutlivesItsSchema) {
