@@ -118,7 +118,11 @@ absl::Status Gateway::StartParts() {
   if (config_.dead_letter.use == Switch::kOn) {
     dead_letters_ = std::make_unique<DeadLetters>(DeadLetterOptionsOf(config_), router_, *producer_,
                                                   dead_letter_budget_, Clock::Real(), timers_);
-    health_->SetMissingTopics([this] { return dead_letters_->missing_topics(); });
+    health_->AddNote("dead-letters", [this] {
+      const std::size_t missing = dead_letters_->missing_topics();
+      return missing == 0 ? std::string()
+                          : fmt::format("wait: {} of their topics missing (see the log)", missing);
+    });
   }
   subscriptions_ = std::make_unique<LiveSubscriptions>(
       SubscribeOptionsOf(config_), router_, *broker_, subscribe_budget_, Clock::Real(), timers_,
@@ -161,7 +165,20 @@ absl::Status Gateway::MakePublisher() {
   publisher_ = std::make_unique<Publisher>(PublisherOptionsOf(config_, own_schemas_), router_,
                                            publish_budget_, Clock::Real(), timers_,
                                            publish_metrics_, schemas_.get());
+  const bool loads = config_.schema_registry.registering == RegisterSchemas::kLoad;
+  if (loads && schemas_ != nullptr) LoadSchemas();
   return absl::OkStatus();
+}
+
+void Gateway::LoadSchemas() {
+  schema_loader_ = SchemaLoader::Start(SubjectSchemasOf(*router_, own_schemas_), *schemas_,
+                                       Clock::Real(), timers_);
+  health_->AddNote("schemas", [loader = schema_loader_] {
+    const auto [waiting, refused] = loader->progress();
+    return waiting + refused == 0 ? std::string()
+                                  : fmt::format("{} not registered yet, {} refused (see the log)",
+                                                waiting, refused);
+  });
 }
 
 absl::Status Gateway::StartAdminApi() {
@@ -343,7 +360,8 @@ Gateway::~Gateway() {
   metrics_.DropUpdates();
   status_->Hide();
   health_->SetProducer(nullptr);
-  health_->SetMissingTopics(nullptr);
+  health_->DropNotes();
+  if (schema_loader_ != nullptr) schema_loader_->Stop();
   rpc_.reset();
   admin_rpc_.reset();
   operator_.reset();

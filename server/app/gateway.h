@@ -20,6 +20,7 @@
 #include "server/metrics/subscribe_metrics.h"
 #include "server/operate/operator.h"
 #include "server/publish/publisher.h"
+#include "server/publish/schema_loader.h"
 #include "server/rpc/admin_rpc_server.h"
 #include "server/rpc/rpc_server.h"
 #include "server/subscribe/dead_letters.h"
@@ -62,6 +63,7 @@ class Gateway {
   absl::Status StartParts();
   absl::Status StartAdminApi();
   absl::Status MakePublisher();
+  void LoadSchemas();
   void SetServing(bool serving);
   void AddMetrics();
   void AddConfigMetrics();
@@ -92,6 +94,7 @@ class Gateway {
   std::unique_ptr<Broker> broker_;
   // Null: no registry. Answers the publisher until it is gone.
   std::unique_ptr<SchemaCache> schemas_;
+  std::shared_ptr<SchemaLoader> schema_loader_;  // null: no schemas are loaded
   PublishMetrics publish_metrics_;
   SubscribeMetrics subscribe_metrics_;
   std::unique_ptr<Publisher> publisher_;

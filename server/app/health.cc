@@ -42,14 +42,14 @@ void Health::SetProducer(const Producer* producer) {
   producer_ = producer;
 }
 
-void Health::SetMissingTopics(std::function<std::size_t()> missing) {
+void Health::AddNote(std::string name, std::function<std::string()> what) {
   MutexLock lock(mu_);
-  missing_topics_ = std::move(missing);
+  notes_.emplace_back(std::move(name), std::move(what));
 }
 
-std::size_t Health::MissingTopics() const {
+void Health::DropNotes() {
   MutexLock lock(mu_);
-  return missing_topics_ == nullptr ? 0 : missing_topics_();
+  notes_.clear();
 }
 
 Health::BrokerView Health::Look() const {
@@ -84,10 +84,9 @@ ProbeResult Health::Ready() const {
   checks.push_back({"kafka", ok,
                     fmt::format("{} for {}{}", broker.now.reachable ? "reachable" : "out of reach",
                                 Seconds(age), ignored ? " (readiness.kafka: ignore)" : "")});
-  // Other groups are well, and so is publishing.
-  if (const std::size_t missing = MissingTopics(); missing > 0) {
-    checks.push_back({"dead-letters", true,
-                      fmt::format("wait: {} of their topics missing (see the log)", missing)});
+  MutexLock lock(mu_);
+  for (const auto& [name, what] : notes_) {
+    if (std::string text = what(); !text.empty()) checks.push_back({name, true, std::move(text)});
   }
   return Join(std::move(checks));
 }

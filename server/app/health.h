@@ -3,6 +3,9 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "server/admin/admin_server.h"
 #include "server/base/clock.h"
@@ -41,8 +44,10 @@ class Health final : public ProbeSource, public std::enable_shared_from_this<Hea
   // called any more.
   void SetProducer(const Producer* producer);
 
-  // How many dead-letter topics are missing; said by /readyz?verbose, which does not fail for it.
-  void SetMissingTopics(std::function<std::size_t()> missing);
+  // What `what` says while it is not empty is said by /readyz?verbose, which does not fail for it.
+  // Called under a lock until DropNotes(); it may only take locks of its own.
+  void AddNote(std::string name, std::function<std::string()> what);
+  void DropNotes();
 
   // As of now; false without a producer.
   bool broker_reachable() const { return Look().now.reachable; }
@@ -60,7 +65,6 @@ class Health final : public ProbeSource, public std::enable_shared_from_this<Hea
     bool was_reached = false;  // now or earlier
   };
   BrokerView Look() const;
-  std::size_t MissingTopics() const;
 
   const Options options_;
   const Clock& clock_;
@@ -71,7 +75,7 @@ class Health final : public ProbeSource, public std::enable_shared_from_this<Hea
   mutable Mutex mu_;  // held while others are asked, who only take locks of their own
   const Producer* producer_ ABSL_GUARDED_BY(mu_) = nullptr;
   mutable bool broker_was_reached_ ABSL_GUARDED_BY(mu_) = false;
-  std::function<std::size_t()> missing_topics_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::pair<std::string, std::function<std::string()>>> notes_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace sidebus

@@ -27,6 +27,18 @@ Undecodable UndecodableOf(OnUndecodable config) {
   return Undecodable::kHalt;
 }
 
+Registering RegisteringOf(RegisterSchemas config) {
+  switch (config) {
+    case RegisterSchemas::kFirstUse:
+      return Registering::kAll;
+    case RegisterSchemas::kLoad:
+      return Registering::kOwn;
+    case RegisterSchemas::kNever:
+      break;
+  }
+  return Registering::kNone;
+}
+
 // What a delivery adds to the bytes of its event, at most: a topic's name, ids, times, and some for
 // each of a few hundred headers.
 constexpr std::uint64_t kDeliveryOverhead = 1'000;
@@ -55,7 +67,7 @@ PublisherOptions PublisherOptionsOf(const Config& config, OpenedxSchemas schemas
     options.openedx = OpenedxOptions{
         .defaults = {config.source, HostName(), std::string(kOpenedxEventsVersion)},
         .schemas = std::move(schemas),
-        .registers = config.schema_registry.registering == RegisterSchemas::kFirstUse};
+        .registering = RegisteringOf(config.schema_registry.registering)};
   }
   return options;
 }

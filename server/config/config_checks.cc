@@ -133,6 +133,12 @@ void CheckSchemas(ConfigDraft& draft) {
                      fmt::format("comes without {}; give both or neither",
                                  has_user ? "password_file" : "username_file"));
   }
+  if (registry.registering == RegisterSchemas::kLoad && config.schemas_directory.empty() &&
+      !draft.has_problem("schemas.directory")) {
+    draft.AddProblem("schema_registry.register",
+                     "load registers the schemas of schemas.directory, which is not given; give it, "
+                     "or write first_use");
+  }
   struct stat info {};
   const std::string& directory = config.schemas_directory;
   if (!directory.empty() && (::stat(directory.c_str(), &info) != 0 || !S_ISDIR(info.st_mode))) {

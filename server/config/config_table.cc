@@ -98,10 +98,12 @@ const std::vector<ConfigRow>& Rows() {
        "Longest wait for an answer of it."},
       {"schema_registry.register",
        Choice<[](Config& c) -> auto& { return c.schema_registry.registering; }>(
-           {"first_use", "never"}, {"load"}),
+           {"first_use", "load", "never"}),
        "first_use", "", "", kYes,
        "Who registers a schema that it does not know: the gateway, with the first event that needs "
-       "it, or (`never`) somebody else; such events are refused then."},
+       "it (`first_use`); the gateway, when it starts, those of `schemas.directory` and no others "
+       "(`load`); or somebody else (`never`). Events with others are refused. A registry that is "
+       "down does not hold up the start: it is asked again until it answers."},
       {"encoding",
        Choice<[](Config& c) -> auto& { return c.encoding; }>({"cloudevents", "openedx"}),
        "cloudevents", "", "", kYes,

@@ -13,8 +13,8 @@ namespace sidebus {
 enum class RecordEncoding : std::uint8_t { kCloudEvents, kOpenedx };
 
 // Who registers a schema that the registry does not know: the gateway with the first event that
-// needs it, or somebody else.
-enum class RegisterSchemas : std::uint8_t { kFirstUse, kNever };
+// needs it; the gateway when it starts, those of its configuration only; or somebody else.
+enum class RegisterSchemas : std::uint8_t { kFirstUse, kLoad, kNever };
 
 struct SchemaRegistryConfig {
   std::string url;            // empty: there is none

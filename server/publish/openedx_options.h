@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -12,12 +13,15 @@ namespace sidebus {
 // Schemas by event type.
 using OpenedxSchemas = std::map<std::string, std::shared_ptr<const AvroSchema>, std::less<>>;
 
+// Which schemas the gateway registers that the registry does not know: all with the first event that
+// needs them, its own (those of the options), or none. The events of others are refused.
+enum class Registering : std::uint8_t { kAll, kOwn, kNone };
+
 // How events are written as Open edX does.
 struct OpenedxOptions {
   OpenedxDefaults defaults;
   OpenedxSchemas schemas;  // of events that bring none along
-  // Whether a schema that the registry does not know is registered; false: its events are refused.
-  bool registers = true;
+  Registering registering = Registering::kAll;
 };
 
 }  // namespace sidebus

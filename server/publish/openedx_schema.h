@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,7 +29,13 @@ struct OpenedxRoute {
 // Thread safety: all methods may be called from any thread.
 class OpenedxSchema {
  public:
-  explicit OpenedxSchema(std::shared_ptr<const AvroSchema> schema) : schema_(std::move(schema)) {}
+  enum class Origin : std::uint8_t { kEvent, kOptions };
+
+  OpenedxSchema(std::shared_ptr<const AvroSchema> schema, Origin origin)
+      : schema_(std::move(schema)), origin_(origin) {}
+
+  const std::string& text() const { return schema_->text(); }
+  Origin origin() const { return origin_; }
 
   // `route` is one of `event_type`'s; both outlive this. KEY_FIELD_MISSING: its event_key_field is no
   // field of the schema that can be a key.
@@ -40,6 +47,7 @@ class OpenedxSchema {
                                                            const Route& route) const;
 
   const std::shared_ptr<const AvroSchema> schema_;
+  const Origin origin_;
   Mutex mu_;
   std::vector<std::pair<const Route*, std::shared_ptr<const OpenedxRoute>>> routes_
       ABSL_GUARDED_BY(mu_);

@@ -10,13 +10,13 @@ namespace sidebus {
 OpenedxWriter::OpenedxWriter(OpenedxOptions options, std::uint64_t max_event_bytes,
                              SchemaCache& cache, const Clock& clock,
                              std::function<void()> on_answer)
-    : registers_(options.registers),
+    : registering_(options.registering),
       max_event_bytes_(max_event_bytes),
       cache_(cache),
       on_answer_(std::move(on_answer)),
       encoder_(std::move(options.defaults), max_event_bytes, clock) {
   for (auto& [type, schema] : options.schemas) {
-    known_.emplace(type, std::make_shared<OpenedxSchema>(std::move(schema)));
+    known_.emplace(type, std::make_shared<OpenedxSchema>(std::move(schema), OpenedxSchema::Origin::kOptions));
   }
 }
 
@@ -45,15 +45,16 @@ absl::Status OpenedxWriter::Encode(const Event& event, std::span<const PlannedRo
       slots[i].record = *std::move(record);
     }
   }
+  const bool registers = Registers(**schema);
   for (std::size_t i = 0; i < routes.size(); ++i) {
     Slot& slot = slots[i];
     slot.key_id.reset();  // of an event that was refused before this one
     slot.value_id.reset();
     if (targets[i]->key_id != nullptr) {  // the key's first, as in Python
-      const auto status = FindId(*targets[i]->key_id, *slot.record.key, slot.key_id);
+      const auto status = FindId(*targets[i]->key_id, registers, *slot.record.key, slot.key_id);
       if (!status.ok()) return status;
     }
-    const auto status = FindId(*targets[i]->value_id, *slot.record.value, slot.value_id);
+    const auto status = FindId(*targets[i]->value_id, registers, *slot.record.value, slot.value_id);
     if (!status.ok()) return status;
     slot.SetLane(*routes[i].lane);
   }
@@ -61,16 +62,26 @@ absl::Status OpenedxWriter::Encode(const Event& event, std::span<const PlannedRo
 }
 
 absl::StatusOr<std::shared_ptr<OpenedxSchema>> OpenedxWriter::SchemaOf(const Event& event) {
-  if (!event.schema.empty()) return parsed_.Find(event.schema);
   const auto known = known_.find(event.type);
-  if (known == known_.end()) return SchemaMissing(event.type);
-  return known->second;
+  if (event.schema.empty()) {
+    if (known == known_.end()) return SchemaMissing(event.type);
+    return known->second;
+  }
+  auto parsed = parsed_.Find(event.schema);
+  if (!parsed.ok() || known == known_.end()) return parsed;
+  // What comes with the event is mostly what the gateway has, and then it is the gateway's.
+  return (*parsed)->text() == known->second->text() ? known->second : parsed;
 }
 
-absl::Status OpenedxWriter::FindId(SubjectSchemaId& wanted, std::string& framed,
+bool OpenedxWriter::Registers(const OpenedxSchema& schema) const {
+  if (registering_ == Registering::kOwn) return schema.origin() == OpenedxSchema::Origin::kOptions;
+  return registering_ == Registering::kAll;
+}
+
+absl::Status OpenedxWriter::FindId(SubjectSchemaId& wanted, bool registers, std::string& framed,
                                    std::shared_ptr<const SchemaAnswer>& later) {
-  const auto ask = [this](const SubjectSchema& schema, SubjectSchemaId::Later answer) {
-    const auto method = registers_ ? &SchemaCache::Register : &SchemaCache::FindId;
+  const auto ask = [this, registers](const SubjectSchema& schema, SubjectSchemaId::Later answer) {
+    const auto method = registers ? &SchemaCache::Register : &SchemaCache::FindId;
     return (cache_.*method)(schema, [answer = std::move(answer),
                                      wake = on_answer_](absl::StatusOr<SchemaId> id) mutable {
       answer(std::move(id));

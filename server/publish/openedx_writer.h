@@ -49,11 +49,13 @@ class OpenedxWriter {
  private:
   absl::StatusOr<std::shared_ptr<OpenedxSchema>> SchemaOf(const Event& event);
 
+  bool Registers(const OpenedxSchema& schema) const;
+
   // The id in the record, or, where it is not known, the answer in `later`.
-  absl::Status FindId(SubjectSchemaId& wanted, std::string& framed,
+  absl::Status FindId(SubjectSchemaId& wanted, bool registers, std::string& framed,
                       std::shared_ptr<const SchemaAnswer>& later);
 
-  const bool registers_;
+  const Registering registering_;
   const std::uint64_t max_event_bytes_;
   SchemaCache& cache_;
   const std::function<void()> on_answer_;

@@ -14,7 +14,7 @@ absl::StatusOr<std::shared_ptr<OpenedxSchema>> ParsedSchemas::Find(std::string_v
   auto parsed = AvroSchema::Parse(text);
   if (!parsed.ok()) return parsed.status();
   Entries entry;
-  entry.push_back({std::string(text), std::make_shared<OpenedxSchema>(*std::move(parsed))});
+  entry.push_back({std::string(text), std::make_shared<OpenedxSchema>(*std::move(parsed), OpenedxSchema::Origin::kEvent)});
 
   Entries forgotten;  // freed after the lock
   MutexLock lock(mu_);

@@ -48,17 +48,20 @@ TEST_F(HealthTest, IsLiveWhileTheTimersBeatWhateverTheBrokerDoes) {
   EXPECT_TRUE(health->Live().ok);
 }
 
-TEST_F(HealthTest, ADeadLetterTopicThatIsMissingIsSaidAndNoReasonNotToBeReady) {
+TEST_F(HealthTest, ANoteIsSaidAndNoReasonNotToBeReady) {
   const auto health = Make({});
   health->SetListening();
   EXPECT_EQ(health->Ready().checks.size(), 2u);
 
-  health->SetMissingTopics([] { return std::size_t{3}; });
+  health->AddNote("dead-letters", [] { return std::string("3 topics missing"); });
+  health->AddNote("schemas", [] { return std::string(); });
 
   const ProbeResult ready = health->Ready();
   EXPECT_TRUE(ready.ok);
   EXPECT_EQ(ready.checks.back().name, "dead-letters");
-  EXPECT_THAT(ready.checks.back().detail, testing::HasSubstr("3 of their topics missing"));
+  EXPECT_EQ(ready.checks.back().detail, "3 topics missing");
+  health->DropNotes();
+  EXPECT_EQ(health->Ready().checks.size(), 2u);
 }
 
 TEST_F(HealthTest, IsNotLiveWhenTheTimersStand) {

@@ -66,6 +66,10 @@ TEST(SchemasConfigTest, WhatContradictsItselfIsRefusedWithTheKeyAndTheWayOut) {
            Case{"schema_registry: {url: \"http://r\", password_file: /p}",
                 "schema_registry.password_file", "comes without username_file"},
            Case{"schema_registry: {timeout: 1ms}", "schema_registry.timeout", "100ms"},
+           Case{"schema_registry: {register: load}", "schema_registry.register",
+                "schemas.directory, which is not given"},
+           Case{"schema_registry: {register: later}", "schema_registry.register",
+                "first_use, load, never"},
            Case{"schemas: {directory: /no/such}", "schemas.directory",
                 "there is no directory /no/such"},
        }) {

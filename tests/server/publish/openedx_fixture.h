@@ -31,7 +31,7 @@ inline constexpr char kRegistered[] = "org.openedx.learning.student.registration
 //   kRegistered      users with the key at user.pii, a record; people without key
 class OpenedxFixture : public PublisherFixture {
  protected:
-  explicit OpenedxFixture(bool registers = true) {
+  explicit OpenedxFixture(Registering registering = Registering::kAll) {
     auto registry = std::make_unique<MemoryRegistry>(time_, time_);
     registry_ = registry.get();
     schemas_ = std::make_unique<SchemaCache>(std::move(registry), time_);
@@ -47,7 +47,7 @@ class OpenedxFixture : public PublisherFixture {
         .defaults = {"openedx/cms/web", "rig", "11.2.0"},
         .schemas = {{kCatalogChanged,
                      *AvroSchema::Parse(OpenedxVectorOf(kCatalogChanged).sorted_schema)}},
-        .registers = registers};
+        .registering = registering};
     publisher_ =
         std::make_unique<Publisher>(std::move(options), *Router::Make(config, "dev"), budget_,
                                     time_, time_, publish_metrics_, schemas_.get());

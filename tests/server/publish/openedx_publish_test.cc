@@ -21,7 +21,7 @@ class OpenedxPublishTest : public OpenedxFixture {
 
 class OpenedxNeverRegisterTest : public OpenedxFixture {
  protected:
-  OpenedxNeverRegisterTest() : OpenedxFixture(false) {}
+  OpenedxNeverRegisterTest() : OpenedxFixture(Registering::kNone) {}
 };
 
 TEST_F(OpenedxPublishTest, TheRecordIsFramedAvroWithTheIdsThatTheRegistryGives) {
