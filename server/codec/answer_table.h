@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <list>
 #include <optional>
 #include <unordered_map>
 #include <utility>
@@ -13,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "server/base/clock.h"
 #include "server/base/error.h"
+#include "server/base/lru_map.h"
 
 namespace sidebus {
 
@@ -47,13 +47,12 @@ class AnswerTable {
   static constexpr Duration kMaxPause = std::chrono::seconds(5);
 
   AnswerTable(std::size_t max_entries, std::size_t max_bytes)
-      : max_entries_(max_entries), max_bytes_(max_bytes) {}
+      : known_(max_entries, max_bytes) {}
 
   std::optional<Answer> Find(const Key& key, SteadyTime now) {
-    const auto found = known_.find(key);
-    if (found == known_.end() || now >= found->second.until) return std::nullopt;
-    used_.splice(used_.begin(), used_, found->second.use);
-    return found->second.answer;
+    const Entry* const found = known_.Find(key);
+    if (found == nullptr || now >= found->until) return std::nullopt;
+    return found->answer;
   }
 
   bool IsAsked(const Key& key) const { return asked_.contains(key); }
@@ -69,53 +68,38 @@ class AnswerTable {
 
   std::size_t asked() const { return asked_.size(); }
   std::size_t entries() const { return known_.size(); }
-  std::size_t bytes() const { return bytes_; }
+  std::size_t bytes() const { return known_.bytes(); }
 
  private:
   struct Entry {
     Answer answer;
     SteadyTime until;   // for how long that is the answer
     Duration pause{0};  // the last one, after failures in a row
-    std::size_t bytes = 0;
-    typename std::list<const Key*>::iterator use;
   };
   static constexpr std::size_t kOverheadBytes = 200;  // of an entry with its nodes, about
 
   void Keep(const Key& key, const Answer& answer, SteadyTime now) {
-    Duration pause{0};
-    if (const auto old = known_.find(key); old != known_.end()) {
-      pause = old->second.pause;
-      Erase(old);
-    }
-    Entry entry{answer, SteadyTime::max(), Duration(0), kOverheadBytes + Kind::Bytes(key), {}};
+    Entry entry{answer, SteadyTime::max(), Duration(0)};
+    std::size_t bytes = kOverheadBytes + Kind::Bytes(key);
     if (answer.ok()) {
-      entry.bytes += Kind::Bytes(*answer);
+      bytes += Kind::Bytes(*answer);
     } else if (ReasonOf(answer.status()) == Reason::kRegistryDown) {
-      entry.pause = std::clamp(2 * pause, kMinPause, kMaxPause);
+      const Entry* const old = known_.Peek(key);
+      const Duration before = old == nullptr ? Duration(0) : old->pause;
+      entry.pause = std::clamp(2 * before, kMinPause, kMaxPause);
       entry.until = now + entry.pause;
     } else {
       entry.until = now + kKeepRefusals;
     }
-    if (entry.bytes > max_bytes_) return;
-    bytes_ += entry.bytes;
-    const auto kept = known_.emplace(key, std::move(entry)).first;
-    used_.push_front(&kept->first);
-    kept->second.use = used_.begin();
-    while (known_.size() > max_entries_ || bytes_ > max_bytes_) Erase(known_.find(*used_.back()));
+    if (bytes > known_.max_bytes()) {
+      known_.Erase(key);
+    } else {
+      known_.Put(key, std::move(entry), bytes);
+    }
   }
 
-  void Erase(typename std::unordered_map<Key, Entry, Hash>::iterator entry) {
-    bytes_ -= entry->second.bytes;
-    used_.erase(entry->second.use);
-    known_.erase(entry);
-  }
-
-  const std::size_t max_entries_;
-  const std::size_t max_bytes_;
-  std::unordered_map<Key, Entry, Hash> known_;
-  std::list<const Key*> used_;  // known questions, the one asked for last first
+  LruMap<Key, Entry, Hash> known_;
   std::unordered_map<Key, std::vector<Waiter>, Hash> asked_;
-  std::size_t bytes_ = 0;
 };
 
 }  // namespace sidebus

@@ -20,7 +20,7 @@ namespace sidebus {
 struct TextOfId {
   using Key = SchemaId;
   using Value = SchemaRegistry::Text;
-  using Hash = std::hash<SchemaId>;
+  using Hash = absl::Hash<SchemaId>;
   static std::size_t Bytes(SchemaId) { return sizeof(SchemaId); }
   static std::size_t Bytes(const Value& text) { return text->size(); }
 };

@@ -1,13 +1,13 @@
 #pragma once
 
 #include <cstddef>
-#include <list>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
+#include "server/base/lru_map.h"
 #include "server/base/mutex.h"
 #include "server/publish/openedx_schema.h"
 
@@ -25,26 +25,16 @@ class ParsedSchemas {
 
   explicit ParsedSchemas(std::size_t max_entries = kMaxEntries,
                          std::size_t max_text_bytes = kMaxTextBytes)
-      : max_entries_(max_entries), max_text_bytes_(max_text_bytes) {}
+      : schemas_(max_entries, max_text_bytes) {}
 
   // EVENT_INVALID with field `schema`, as of AvroSchema::Parse(). Never null.
   absl::StatusOr<std::shared_ptr<OpenedxSchema>> Find(std::string_view text);
 
  private:
-  struct Entry {
-    std::string text;
-    std::shared_ptr<OpenedxSchema> schema;
-  };
-  using Entries = std::list<Entry>;
+  using Schemas = LruMap<std::string, std::shared_ptr<OpenedxSchema>, std::hash<std::string_view>>;
 
-  std::shared_ptr<OpenedxSchema> Touch(std::string_view text) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-
-  const std::size_t max_entries_;
-  const std::size_t max_text_bytes_;
   Mutex mu_;
-  Entries entries_ ABSL_GUARDED_BY(mu_);  // the last used one first
-  absl::flat_hash_map<std::string_view, Entries::iterator> by_text_ ABSL_GUARDED_BY(mu_);
-  std::size_t text_bytes_ ABSL_GUARDED_BY(mu_) = 0;
+  Schemas schemas_ ABSL_GUARDED_BY(mu_);  // by text
 };
 
 }  // namespace sidebus

@@ -15,10 +15,8 @@ constexpr std::size_t kSchemaEntryBytes = 1000;
 
 std::optional<WriterSchemas::Answer> WriterSchemas::Find(SchemaId id) {
   MutexLock lock(mu_);
-  const auto found = FindEntry(id);
-  if (found == entries_.end()) return std::nullopt;
-  const Entry& entry = found->second;
-  used_.splice(used_.begin(), used_, entry.use);
+  if (Look(id) == nullptr) return std::nullopt;
+  const Entry& entry = *entries_.Find(id);
   Answer answer;
   if (entry.answer.ok()) {
     answer.schema = *entry.answer;
@@ -51,50 +49,31 @@ absl::Status WriterSchemas::Note(SchemaId id, const absl::StatusOr<SchemaCache::
   }
   {
     MutexLock lock(mu_);
-    const auto found = FindEntry(id);
-    if (found != entries_.end() && !found->second.first.has_value()) return absl::OkStatus();
+    const Entry* const known = Look(id);
+    if (known != nullptr && !known->first.has_value()) return absl::OkStatus();
   }
   absl::StatusOr<Schema> schema = AvroSchema::Parse(**answer);
   const std::size_t bytes = schema.ok() ? kBytesPerByte * (*answer)->size() : 0;
+  std::vector<Entry> forgotten;  // freed after the lock
   MutexLock lock(mu_);
-  Keep(id, std::move(schema), kSchemaEntryBytes + bytes);
+  forgotten = entries_.Put(id, Entry{std::move(schema)}, kSchemaEntryBytes + bytes);
   return absl::OkStatus();
-}
-
-void WriterSchemas::Keep(SchemaId id, absl::StatusOr<Schema> answer, std::size_t bytes) {
-  if (const auto old = entries_.find(id); old != entries_.end()) Erase(old);
-  used_.push_front(id);
-  Entry entry{std::move(answer), bytes, std::nullopt, {}, used_.begin()};
-  entries_.emplace(id, std::move(entry));
-  bytes_ += bytes;
-  while (entries_.size() > 1 && (entries_.size() > kMaxEntries || bytes_ > kMaxBytes)) {
-    Erase(entries_.find(used_.back()));
-  }
 }
 
 void WriterSchemas::Refuse(SchemaId id, const absl::Status& why) {
   const SteadyTime now = clock_.Now();
-  auto found = FindEntry(id);
-  if (found != entries_.end() && found->second.answer.ok()) return;
-  const SteadyTime first = found == entries_.end() ? now : found->second.first.value_or(now);
-  Keep(id, why, kSchemaEntryBytes);
-  found = entries_.find(id);
-  found->second.first = first;
-  found->second.last = now;
+  const Entry* const before = Look(id);
+  if (before != nullptr && before->answer.ok()) return;
+  const SteadyTime first = before == nullptr ? now : before->first.value_or(now);
+  entries_.Put(id, Entry{why, first, now}, kSchemaEntryBytes);
 }
 
-WriterSchemas::Entries::iterator WriterSchemas::FindEntry(SchemaId id) {
-  const auto found = entries_.find(id);
-  if (found == entries_.end() || !found->second.first.has_value()) return found;
-  if (clock_.Now() < found->second.last + kKeepRefusals) return found;
-  Erase(found);
-  return entries_.end();
-}
-
-void WriterSchemas::Erase(Entries::iterator entry) {
-  bytes_ -= entry->second.bytes;
-  used_.erase(entry->second.use);
-  entries_.erase(entry);
+const WriterSchemas::Entry* WriterSchemas::Look(SchemaId id) {
+  const Entry* const found = entries_.Peek(id);
+  if (found == nullptr || !found->first.has_value()) return found;
+  if (clock_.Now() < found->last + kKeepRefusals) return found;
+  entries_.Erase(id);
+  return nullptr;
 }
 
 }  // namespace sidebus

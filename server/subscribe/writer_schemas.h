@@ -1,15 +1,15 @@
 #pragma once
 
 #include <cstddef>
-#include <list>
 #include <memory>
 #include <optional>
-#include <unordered_map>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "server/avro/avro_schema.h"
 #include "server/base/clock.h"
+#include "server/base/lru_map.h"
 #include "server/base/mutex.h"
 #include "server/codec/schema_cache.h"
 
@@ -36,7 +36,8 @@ class WriterSchemas : public std::enable_shared_from_this<WriterSchemas> {
   static constexpr std::size_t kMaxEntries = 512;
   static constexpr std::size_t kMaxBytes = 8 << 20;
 
-  WriterSchemas(SchemaCache& cache, const Clock& clock) : cache_(cache), clock_(clock) {}
+  WriterSchemas(SchemaCache& cache, const Clock& clock)
+      : cache_(cache), clock_(clock), entries_(kMaxEntries, kMaxBytes) {}
 
   struct Answer {
     Schema schema;           // null: there is none
@@ -54,26 +55,19 @@ class WriterSchemas : public std::enable_shared_from_this<WriterSchemas> {
  private:
   struct Entry {
     absl::StatusOr<Schema> answer;
-    std::size_t bytes = 0;
-    std::optional<SteadyTime> first;  // refused: for the first time,
-    SteadyTime last{};                // and for the last
-    std::list<SchemaId>::iterator use;
+    std::optional<SteadyTime> first = {};  // refused: for the first time,
+    SteadyTime last = {};                  // and for the last
   };
-  using Entries = std::unordered_map<SchemaId, Entry>;
 
   absl::Status Note(SchemaId id, const absl::StatusOr<SchemaCache::Text>& answer);
-  void Keep(SchemaId id, absl::StatusOr<Schema> answer, std::size_t bytes)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Refuse(SchemaId id, const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  Entries::iterator FindEntry(SchemaId id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void Erase(Entries::iterator entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Null: it is unknown, or refused so long ago that it is again.
+  const Entry* Look(SchemaId id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   SchemaCache& cache_;
   const Clock& clock_;
   Mutex mu_;
-  Entries entries_ ABSL_GUARDED_BY(mu_);
-  std::list<SchemaId> used_ ABSL_GUARDED_BY(mu_);  // the one that was found last first
-  std::size_t bytes_ ABSL_GUARDED_BY(mu_) = 0;
+  LruMap<SchemaId, Entry> entries_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace sidebus
