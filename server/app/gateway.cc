@@ -151,7 +151,7 @@ absl::Status Gateway::StartParts() {
 }
 
 absl::Status Gateway::MakePublisher() {
-  auto schemas = MakeSchemaCache(config_.schema_registry, metrics_);
+  auto schemas = MakeSchemaCache(config_.schema_registry, SchemaCacheOptionsOf(config_), metrics_);
   if (!schemas.ok()) return schemas.status();
   schemas_ = *std::move(schemas);
   const std::vector<SchemaFile> files = ReadSchemaFiles(config_);
@@ -237,6 +237,16 @@ void Gateway::AddMetrics() {
   auto set_publish = add_budget("publish", publish_budget_);
   auto set_subscribe = add_budget("subscribe", subscribe_budget_);
   auto set_dead_letter = add_budget("dead_letter", dead_letter_budget_);
+  if (schemas_ != nullptr) {
+    const Labels labels = {{"part", "schemas"}};
+    metrics_.AddGauge(kLimit, kLimitHelp, labels)
+        .Set(static_cast<double>(ShareMemory(config_.limits.memory).schemas));
+    metrics_.BeforeSerialize(
+        [used = metrics_.AddGauge(kUsed, kUsedHelp, labels), this]() mutable {
+          used.Set(static_cast<double>(schemas_->bytes() + publisher_->schema_bytes() +
+                                       subscriptions_->schema_bytes()));
+        });
+  }
   AddConfigMetrics();
   Gauge missing =
       metrics_.AddGauge("sidebus_dead_letter_topics_missing",

@@ -55,7 +55,14 @@ std::string HostName() {
 
 MemoryShares ShareMemory(std::uint64_t total) {
   // The same arithmetic as CheckConfig(): what it lets pass fits.
-  return MemoryShares{total / 10 * 3, total / 2, total / 20};
+  return MemoryShares{total / 10 * 3, total / 2, total / 20, total / 10};
+}
+
+SchemaCacheOptions SchemaCacheOptionsOf(const Config& config) {
+  SchemaCacheOptions options;
+  options.max_bytes = ShareMemory(config.limits.memory).schemas / 16;  // three kinds of answers
+  options.max_asked_bytes = options.max_bytes;
+  return options;
 }
 
 PublisherOptions PublisherOptionsOf(const Config& config, OpenedxSchemas schemas) {
@@ -67,7 +74,8 @@ PublisherOptions PublisherOptionsOf(const Config& config, OpenedxSchemas schemas
     options.openedx = OpenedxOptions{
         .defaults = {config.source, HostName(), std::string(kOpenedxEventsVersion)},
         .schemas = std::move(schemas),
-        .registering = RegisteringOf(config.schema_registry.registering)};
+        .registering = RegisteringOf(config.schema_registry.registering),
+        .schema_bytes = ShareMemory(config.limits.memory).schemas / 4};
   }
   return options;
 }
@@ -75,6 +83,7 @@ PublisherOptions PublisherOptionsOf(const Config& config, OpenedxSchemas schemas
 SubscribeOptions SubscribeOptionsOf(const Config& config) {
   SubscribeOptions options;
   options.openedx = config.encoding == RecordEncoding::kOpenedx;
+  options.schema_bytes = ShareMemory(config.limits.memory).schemas / 2;
   options.window = WindowOf(config.subscribe.window);
   options.max_window = WindowOf(config.subscribe.max_window);
   options.lease = config.subscribe.lease;

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "server/codec/schema_cache.h"
 #include "server/config/config.h"
 #include "server/publish/publisher.h"
 #include "server/routing/router.h"
@@ -19,9 +20,14 @@ namespace sidebus {
 struct MemoryShares {
   std::uint64_t publish = 0;       // 30 %
   std::uint64_t subscribe = 0;     // 50 %
-  std::uint64_t dead_letters = 0;  // 5 %, reserved; the rest is slack
+  std::uint64_t dead_letters = 0;  // 5 %, reserved
+  std::uint64_t schemas = 0;       // 10 %, where there is a schema registry; the rest is slack
 };
 MemoryShares ShareMemory(std::uint64_t total);
+
+// Of the part for schemas a half is for those of records that are read, a quarter for those that
+// events bring along, and a quarter for what the registry answered and is asked.
+SchemaCacheOptions SchemaCacheOptionsOf(const Config& config);
 
 // `schemas`: of events that bring none along.
 PublisherOptions PublisherOptionsOf(const Config& config, OpenedxSchemas schemas = {});

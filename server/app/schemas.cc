@@ -43,6 +43,7 @@ std::string KeyProblem(const std::string& path, const SchemaFile& file) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SchemaCache>> MakeSchemaCache(const SchemaRegistryConfig& config,
+                                                             SchemaCacheOptions cache,
                                                              Metrics& metrics) {
   if (config.url.empty()) return nullptr;
   const SchemaMetrics counters(metrics);
@@ -54,8 +55,7 @@ absl::StatusOr<std::unique_ptr<SchemaCache>> MakeSchemaCache(const SchemaRegistr
   options.http.password_file = config.password_file;
   auto registry = HttpRegistry::Make(options, counters);
   if (!registry.ok()) return registry.status();
-  return std::make_unique<SchemaCache>(*std::move(registry), Clock::Real(), SchemaCacheOptions(),
-                                       counters);
+  return std::make_unique<SchemaCache>(*std::move(registry), Clock::Real(), cache, counters);
 }
 
 std::vector<SchemaFile> ReadSchemaFiles(const Config& config) {

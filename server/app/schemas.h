@@ -16,6 +16,7 @@ namespace sidebus {
 // The cache in front of the registry that is configured; null when none is. Never waits for the
 // registry. The error says which key is wrong.
 absl::StatusOr<std::unique_ptr<SchemaCache>> MakeSchemaCache(const SchemaRegistryConfig& config,
+                                                             SchemaCacheOptions options,
                                                              Metrics& metrics);
 
 // A file of `schemas.directory`.

@@ -73,6 +73,12 @@ class AvroSchema {
   // text that Open edX registers.
   const std::string& text() const { return text_; }
 
+  // What it takes in memory, about: types and fields are larger than their text.
+  std::size_t memory_bytes() const { return MemoryBytes(text_.size()); }
+  static constexpr std::size_t MemoryBytes(std::size_t text_bytes) {
+    return 1000 + 10 * text_bytes;
+  }
+
  private:
   AvroSchema() = default;
 

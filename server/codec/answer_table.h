@@ -46,8 +46,7 @@ class AnswerTable {
   static constexpr Duration kMinPause = std::chrono::milliseconds(250);
   static constexpr Duration kMaxPause = std::chrono::seconds(5);
 
-  AnswerTable(std::size_t max_entries, std::size_t max_bytes)
-      : known_(max_entries, max_bytes) {}
+  AnswerTable(std::size_t max_entries, std::size_t max_bytes) : known_(max_entries, max_bytes) {}
 
   std::optional<Answer> Find(const Key& key, SteadyTime now) {
     const Entry* const found = known_.Find(key);
@@ -57,16 +56,26 @@ class AnswerTable {
 
   bool IsAsked(const Key& key) const { return asked_.contains(key); }
 
-  void Wait(const Key& key, Waiter waiter) { asked_[key].push_back(std::move(waiter)); }
+  void Wait(const Key& key, Waiter waiter) {
+    const auto [asked, is_new] = asked_.try_emplace(key);
+    if (is_new) asked_bytes_ += AskedBytes(key);
+    asked->second.push_back(std::move(waiter));
+  }
 
   // Who waited, in the order in which they came; they are the caller's to tell, without its lock.
   std::vector<Waiter> Settle(const Key& key, const Answer& answer, SteadyTime now) {
     auto asked = asked_.extract(key);
     Keep(key, answer, now);
-    return asked.empty() ? std::vector<Waiter>() : std::move(asked.mapped());
+    if (asked.empty()) return {};
+    asked_bytes_ -= AskedBytes(key);
+    return std::move(asked.mapped());
   }
 
+  // What a question takes while it is asked: it is here and in the request.
+  static std::size_t AskedBytes(const Key& key) { return 2 * Kind::Bytes(key); }
+
   std::size_t asked() const { return asked_.size(); }
+  std::size_t asked_bytes() const { return asked_bytes_; }
   std::size_t entries() const { return known_.size(); }
   std::size_t bytes() const { return known_.bytes(); }
 
@@ -100,6 +109,7 @@ class AnswerTable {
 
   LruMap<Key, Entry, Hash> known_;
   std::unordered_map<Key, std::vector<Waiter>, Hash> asked_;
+  std::size_t asked_bytes_ = 0;
 };
 
 }  // namespace sidebus

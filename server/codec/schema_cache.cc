@@ -57,6 +57,21 @@ bool SchemaCache::registry_down() const {
   return gate_.down();
 }
 
+std::size_t SchemaCache::bytes() const {
+  MutexLock lock(mu_);
+  return texts_.bytes() + registered_.bytes() + looked_up_.bytes() + AskedBytes();
+}
+
+std::size_t SchemaCache::AskedBytes() const {
+  return texts_.asked_bytes() + registered_.asked_bytes() + looked_up_.asked_bytes();
+}
+
+bool SchemaCache::IsFull(std::size_t question_bytes) const {
+  const std::size_t asked = texts_.asked() + registered_.asked() + looked_up_.asked();
+  if (asked == 0) return false;
+  return asked >= options_.max_asked || AskedBytes() + question_bytes > options_.max_asked_bytes;
+}
+
 template <typename Kind, typename Ask>
 std::optional<SchemaCache::AnswerTo<Kind>> SchemaCache::Find(TableOf<Kind> table,
                                                              const typename Kind::Key& key,
@@ -89,9 +104,7 @@ std::optional<SchemaCache::AnswerTo<Kind>> SchemaCache::FindOrWait(
   if (auto known = table.Find(key, now); known.has_value()) return known;
   if (waiting_ >= options_.max_waiting) return TooMuch();
   if (!table.IsAsked(key)) {
-    if (texts_.asked() + registered_.asked() + looked_up_.asked() >= options_.max_asked) {
-      return TooMuch();
-    }
+    if (IsFull(AnswerTable<Kind>::AskedBytes(key))) return TooMuch();
     pass = gate_.Enter(now);
     if (pass == OutageGate::Pass::kNone) return gate_.why();
   }

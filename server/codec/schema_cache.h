@@ -41,8 +41,10 @@ struct SchemaCacheOptions {
   // Of answers that are kept, for each kind of question.
   std::size_t max_entries = 2000;
   std::size_t max_bytes = 4 * 1024 * 1024;
-  // Different questions that the registry is asked at a time.
+  // Different questions that the registry is asked at a time, and what they take. One may always be
+  // asked.
   std::size_t max_asked = 256;
+  std::size_t max_asked_bytes = 4 * 1024 * 1024;
   // Callers that wait, all together.
   std::size_t max_waiting = 10'000;
 };
@@ -87,6 +89,9 @@ class SchemaCache {
   // Whether the registry does not answer, as far as is known.
   bool registry_down() const;
 
+  // What answers and open questions take, about: at most 3 max_bytes and max_asked_bytes.
+  std::size_t bytes() const;
+
  private:
   template <typename Kind>
   using TableOf = AnswerTable<Kind> SchemaCache::*;
@@ -105,6 +110,9 @@ class SchemaCache {
                                            Later<typename Kind::Value>& later,
                                            OutageGate::Pass& pass)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Whether one question more would be too much.
+  bool IsFull(std::size_t question_bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::size_t AskedBytes() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   template <typename Kind>
   void OnAnswer(TableOf<Kind> table, const typename Kind::Key& key, OutageGate::Pass pass,
                 const AnswerTo<Kind>& answer);

@@ -139,6 +139,14 @@ void CheckSchemas(ConfigDraft& draft) {
                      "load registers the schemas of schemas.directory, which is not given; give it, "
                      "or write first_use");
   }
+  constexpr std::uint64_t kLeastMemory = 64 * kMiB;
+  if (!registry.url.empty() && config.limits.memory < kLeastMemory &&
+      !draft.has_problem("limits.memory")) {
+    draft.AddProblem("limits.memory",
+                     fmt::format("{} is too little with a schema registry: a tenth is for schemas, "
+                                 "which is too small for large ones; write {} or more",
+                                 FormatSize(config.limits.memory), FormatSize(kLeastMemory)));
+  }
   struct stat info {};
   const std::string& directory = config.schemas_directory;
   if (!directory.empty() && (::stat(directory.c_str(), &info) != 0 || !S_ISDIR(info.st_mode))) {

@@ -225,7 +225,8 @@ const std::vector<ConfigRow>& Rows() {
        "Events in one publish request or stream message."},
       {"limits.memory", [](Config& c) -> auto& { return c.limits.memory; },
        "128MiB", "16MiB", "", kYes,
-       "Memory for events: 30 % publish, 50 % subscribe, the rest slack."},
+       "Memory for events: 30 % publish, 50 % subscribe, 5 % dead letters; with a schema registry "
+       "10 % for schemas, and then at least 64MiB; the rest slack."},
       {"limits.max_streams", [](Config& c) -> auto& { return c.limits.max_streams; },
        "256", "1", "100000", kYes,
        "Open streams of all clients."},

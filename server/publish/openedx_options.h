@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -22,6 +23,7 @@ struct OpenedxOptions {
   OpenedxDefaults defaults;
   OpenedxSchemas schemas;  // of events that bring none along
   Registering registering = Registering::kAll;
+  std::size_t schema_bytes = 4 << 20;  // of the schemas that events bring along
 };
 
 }  // namespace sidebus

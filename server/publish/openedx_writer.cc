@@ -14,7 +14,8 @@ OpenedxWriter::OpenedxWriter(OpenedxOptions options, std::uint64_t max_event_byt
       max_event_bytes_(max_event_bytes),
       cache_(cache),
       on_answer_(std::move(on_answer)),
-      encoder_(std::move(options.defaults), max_event_bytes, clock) {
+      encoder_(std::move(options.defaults), max_event_bytes, clock),
+      parsed_(options.schema_bytes) {
   for (auto& [type, schema] : options.schemas) {
     known_.emplace(type, std::make_shared<OpenedxSchema>(std::move(schema), OpenedxSchema::Origin::kOptions));
   }

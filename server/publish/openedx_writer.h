@@ -36,6 +36,9 @@ class OpenedxWriter {
   OpenedxWriter(OpenedxOptions options, std::uint64_t max_event_bytes, SchemaCache& cache,
                 const Clock& clock, std::function<void()> on_answer);
 
+  // What the schemas of events take, about.
+  std::size_t schema_bytes() { return parsed_.bytes(); }
+
   // Gives the event what it lacks: OpenedxEncoder::Complete().
   void Complete(Event& event) { encoder_.Complete(event); }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "server/avro/avro_schema.h"
 #include "server/base/lru_map.h"
 #include "server/base/mutex.h"
 #include "server/publish/openedx_schema.h"
@@ -21,14 +22,20 @@ namespace sidebus {
 class ParsedSchemas {
  public:
   static constexpr std::size_t kMaxEntries = 256;
-  static constexpr std::size_t kMaxTextBytes = 1024 * 1024;  // of all texts
 
-  explicit ParsedSchemas(std::size_t max_entries = kMaxEntries,
-                         std::size_t max_text_bytes = kMaxTextBytes)
-      : schemas_(max_entries, max_text_bytes) {}
+  // `max_bytes`: of all, as BytesOf() has it. The last one used is kept however large it is.
+  explicit ParsedSchemas(std::size_t max_bytes, std::size_t max_entries = kMaxEntries)
+      : schemas_(max_entries, max_bytes) {}
+
+  // What a schema takes, about, with its text as the event had it and what is known of its routes.
+  static constexpr std::size_t BytesOf(std::size_t text_bytes) {
+    return AvroSchema::MemoryBytes(text_bytes) + 2 * text_bytes + 1000;
+  }
 
   // EVENT_INVALID with field `schema`, as of AvroSchema::Parse(). Never null.
   absl::StatusOr<std::shared_ptr<OpenedxSchema>> Find(std::string_view text);
+
+  std::size_t bytes();
 
  private:
   using Schemas = LruMap<std::string, std::shared_ptr<OpenedxSchema>, std::hash<std::string_view>>;

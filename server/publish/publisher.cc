@@ -36,6 +36,7 @@ class Publisher::Impl : public std::enable_shared_from_this<Impl> {
   void OnReadinessChanged() { room_.OnChange(); }
   std::size_t in_flight_events() const { return services_.events_in_flight; }
   std::uint64_t in_flight_bytes() const { return services_.bytes_in_flight; }
+  std::size_t schema_bytes() { return openedx_.has_value() ? openedx_->schema_bytes() : 0; }
 
  private:
   // The routes of an event of a batch; empty when it is refused.
@@ -234,6 +235,7 @@ void Publisher::Refuse() { impl_->Refuse(); }
 std::size_t Publisher::DropWaiting() { return impl_->DropWaiting(); }
 std::size_t Publisher::in_flight_events() const { return impl_->in_flight_events(); }
 std::uint64_t Publisher::in_flight_bytes() const { return impl_->in_flight_bytes(); }
+std::size_t Publisher::schema_bytes() const { return impl_->schema_bytes(); }
 void Publisher::OnReadinessChanged() { impl_->OnReadinessChanged(); }
 
 }  // namespace sidebus

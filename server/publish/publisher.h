@@ -100,6 +100,9 @@ class Publisher final : public ProducerListener {
   // Bytes taken from the budget: of records that wait or are not reported, answered or not.
   std::uint64_t in_flight_bytes() const;
 
+  // What the schemas that events brought along take, about.
+  std::size_t schema_bytes() const;
+
   void OnReadinessChanged() override;
 
  private:

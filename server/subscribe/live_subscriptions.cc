@@ -170,6 +170,10 @@ class LiveSubscriptions::Impl : public std::enable_shared_from_this<Impl> {
     return held;
   }
 
+  std::size_t schema_bytes() const {
+    return world_.schemas == nullptr ? 0 : world_.schemas->bytes();
+  }
+
   std::size_t streams() const { return streams_->load(); }
 
   void UpdateMetrics() {
@@ -335,8 +339,9 @@ LiveSubscriptions::LiveSubscriptions(SubscribeOptions options, std::shared_ptr<c
                                      DeadLetters* dead_letters, SchemaCache* schemas)
     : impl_(std::make_shared<Impl>(SubscribeWorld{
           options, std::move(router), broker, budget, clock, timers, metrics, dead_letters,
-          options.openedx && schemas != nullptr ? std::make_shared<WriterSchemas>(*schemas, clock)
-                                                : nullptr})) {}
+          options.openedx && schemas != nullptr
+              ? std::make_shared<WriterSchemas>(*schemas, clock, options.schema_bytes)
+              : nullptr})) {}
 
 LiveSubscriptions::~LiveSubscriptions() { impl_->Stop(); }
 
@@ -370,6 +375,8 @@ std::vector<GroupLeftovers> LiveSubscriptions::Leftovers() const { return impl_-
 std::size_t LiveSubscriptions::held() const { return impl_->held(); }
 
 std::size_t LiveSubscriptions::streams() const { return impl_->streams(); }
+
+std::size_t LiveSubscriptions::schema_bytes() const { return impl_->schema_bytes(); }
 
 void LiveSubscriptions::UpdateMetrics() { impl_->UpdateMetrics(); }
 

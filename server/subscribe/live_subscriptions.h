@@ -39,6 +39,7 @@ struct SubscribeOptions {
   std::uint32_t max_subscriptions = 32;
   std::uint32_t max_broadcast_streams = 16;
   std::uint64_t jitter_seed = 1;  // of the backoffs' jitter
+  std::uint64_t schema_bytes = 8 << 20;  // of the schemas that records were written with
   bool openedx = false;           // records of Open edX are read as such (IsOpenedxRecord)
 };
 
@@ -97,6 +98,9 @@ class LiveSubscriptions {
   // Deliveries held by streams.
   std::size_t held() const;
   std::size_t streams() const;
+
+  // What the schemas of records take, about.
+  std::size_t schema_bytes() const;
 
   // Brings the gauges of `metrics` up to date; called before each scrape.
   void UpdateMetrics();

@@ -5,13 +5,6 @@
 #include "server/base/error.h"
 
 namespace sidebus {
-namespace {
-
-// What a parsed schema takes, about: its types and fields are larger than their text.
-constexpr std::size_t kBytesPerByte = 10;
-constexpr std::size_t kSchemaEntryBytes = 1000;
-
-}  // namespace
 
 std::optional<WriterSchemas::Answer> WriterSchemas::Find(SchemaId id) {
   MutexLock lock(mu_);
@@ -53,11 +46,16 @@ absl::Status WriterSchemas::Note(SchemaId id, const absl::StatusOr<SchemaCache::
     if (known != nullptr && !known->first.has_value()) return absl::OkStatus();
   }
   absl::StatusOr<Schema> schema = AvroSchema::Parse(**answer);
-  const std::size_t bytes = schema.ok() ? kBytesPerByte * (*answer)->size() : 0;
+  const std::size_t bytes = schema.ok() ? (*schema)->memory_bytes() : AvroSchema::MemoryBytes(0);
   std::vector<Entry> forgotten;  // freed after the lock
   MutexLock lock(mu_);
-  forgotten = entries_.Put(id, Entry{std::move(schema)}, kSchemaEntryBytes + bytes);
+  forgotten = entries_.Put(id, Entry{std::move(schema)}, bytes);
   return absl::OkStatus();
+}
+
+std::size_t WriterSchemas::bytes() {
+  MutexLock lock(mu_);
+  return entries_.bytes();
 }
 
 void WriterSchemas::Refuse(SchemaId id, const absl::Status& why) {
@@ -65,7 +63,7 @@ void WriterSchemas::Refuse(SchemaId id, const absl::Status& why) {
   const Entry* const before = Look(id);
   if (before != nullptr && before->answer.ok()) return;
   const SteadyTime first = before == nullptr ? now : before->first.value_or(now);
-  entries_.Put(id, Entry{why, first, now}, kSchemaEntryBytes);
+  entries_.Put(id, Entry{why, first, now}, AvroSchema::MemoryBytes(0));
 }
 
 const WriterSchemas::Entry* WriterSchemas::Look(SchemaId id) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -23,7 +24,8 @@ namespace sidebus {
 //                                          one, so it is asked again after 10 s; only if it says so
 //                                          again it is final. Forgotten after a minute.
 //
-// Bounded: what nobody found for longest is pushed out.
+// Bounded: what nobody found for longest is pushed out. A record needs two at a time, its value's and
+// its key's: there must be room for two of the largest.
 //
 // Thread safety: all methods may be called from any thread; none blocks, nothing is called out with
 // the lock held. Life: `cache` and `clock` outlive whoever calls Ask().
@@ -34,10 +36,11 @@ class WriterSchemas : public std::enable_shared_from_this<WriterSchemas> {
   static constexpr Duration kAskAgain = std::chrono::seconds(10);
   static constexpr Duration kKeepRefusals = std::chrono::minutes(1);
   static constexpr std::size_t kMaxEntries = 512;
-  static constexpr std::size_t kMaxBytes = 8 << 20;
+  static constexpr std::size_t kLeastBytes = 2 * AvroSchema::MemoryBytes(AvroSchema::kMaxTextBytes);
 
-  WriterSchemas(SchemaCache& cache, const Clock& clock)
-      : cache_(cache), clock_(clock), entries_(kMaxEntries, kMaxBytes) {}
+  // `max_bytes` is at least kLeastBytes; less counts as that.
+  WriterSchemas(SchemaCache& cache, const Clock& clock, std::size_t max_bytes)
+      : cache_(cache), clock_(clock), entries_(kMaxEntries, std::max(max_bytes, kLeastBytes)) {}
 
   struct Answer {
     Schema schema;           // null: there is none
@@ -46,6 +49,9 @@ class WriterSchemas : public std::enable_shared_from_this<WriterSchemas> {
     SteadyTime ask_again{};  // else: not before
   };
   std::optional<Answer> Find(SchemaId id);
+
+  // What they take, about.
+  std::size_t bytes();
 
   // Gets to know it. OK: Find() has an answer now; else REGISTRY_DOWN. Returned where it is there;
   // nullopt: `later` is called with it once, on a thread of the registry's, with no lock held, never

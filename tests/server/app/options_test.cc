@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "server/publish/parsed_schemas.h"
+#include "server/subscribe/writer_schemas.h"
+
 namespace sidebus {
 namespace {
 
@@ -12,7 +15,7 @@ TEST(OptionsTest, NoPartOfTheMemoryIsGivenTwice) {
   for (const std::uint64_t total : {std::uint64_t{1} << 20, std::uint64_t{128} << 20}) {
     const MemoryShares shares = ShareMemory(total);
 
-    EXPECT_LE(shares.publish + shares.subscribe + shares.dead_letters, total);
+    EXPECT_LE(shares.publish + shares.subscribe + shares.dead_letters + shares.schemas, total);
     EXPECT_GE(shares.publish, total * 29 / 100);
     EXPECT_LE(shares.subscribe, total / 2);
   }
@@ -24,6 +27,25 @@ TEST(OptionsTest, WhatTheConfigurationLetsPassFits) {
 
   EXPECT_EQ(ShareMemory(kTotal).publish, kTotal / 10 * 3);
   EXPECT_EQ(ShareMemory(kTotal).subscribe, kTotal / 2);
+}
+
+// CheckConfig() asks for 64 MiB where there is a schema registry.
+TEST(OptionsTest, TheSchemasFitIntoTheirPartAlsoWhenItIsTheLeast) {
+  Config config;
+  config.encoding = RecordEncoding::kOpenedx;
+  for (const std::uint64_t total : {std::uint64_t{64} << 20, std::uint64_t{128} << 20}) {
+    config.limits.memory = total;
+    const std::uint64_t part = ShareMemory(total).schemas;
+
+    const SchemaCacheOptions cache = SchemaCacheOptionsOf(config);
+    const std::size_t events = PublisherOptionsOf(config).openedx->schema_bytes;
+    const std::size_t records = SubscribeOptionsOf(config).schema_bytes;
+
+    EXPECT_LE(3 * cache.max_bytes + cache.max_asked_bytes + events + records, part);
+    EXPECT_GE(records, WriterSchemas::kLeastBytes);
+    EXPECT_GE(events, ParsedSchemas::BytesOf(AvroSchema::kMaxTextBytes));
+    EXPECT_GE(cache.max_bytes, 2 * AvroSchema::kMaxTextBytes + 1000);
+  }
 }
 
 TEST(OptionsTest, EveryTopicOfTheProducerConfigIsNamedOnceWithItsPrefix) {

@@ -249,6 +249,24 @@ TEST_F(SchemaCacheTest, TooManyWhoWaitAreRefused) {
   EXPECT_EQ(FindText(2), "later");
 }
 
+TEST_F(SchemaCacheTest, OpenQuestionsAreBoundedInBytesButForOne) {
+  SchemaCacheOptions options;
+  options.max_asked_bytes = 2100;
+  Make(options);
+  const auto ask = [&](char letter, std::size_t size) {
+    const SubjectSchema schema{"s", std::string(size, letter)};
+    return cache_->Register(schema, [](const absl::StatusOr<SchemaId>&) {});
+  };
+
+  EXPECT_FALSE(ask('"', 5000).has_value()) << "alone";
+  EXPECT_TRUE(ask('a', 10).has_value());
+  EXPECT_GT(cache_->bytes(), 10'000u);
+  time_.RunDue();
+  EXPECT_FALSE(ask('b', 1000).has_value());
+  EXPECT_FALSE(ask('b', 1000).has_value()) << "the same";
+  EXPECT_TRUE(ask('c', 1000).has_value());
+}
+
 TEST_F(SchemaCacheTest, WhatNobodyAskedForLongestIsForgottenFirst) {
   SchemaCacheOptions options;
   options.max_entries = 2;

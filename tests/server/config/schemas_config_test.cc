@@ -70,6 +70,9 @@ TEST(SchemasConfigTest, WhatContradictsItselfIsRefusedWithTheKeyAndTheWayOut) {
                 "schemas.directory, which is not given"},
            Case{"schema_registry: {register: later}", "schema_registry.register",
                 "first_use, load, never"},
+           Case{"limits: {memory: 32MiB, max_request_bytes: 1MiB}\npublish: {stream_in_flight: "
+                "{bytes: 1MiB}}\nschema_registry: {url: \"http://r\"}",
+                "limits.memory", "32MiB is too little with a schema registry"},
            Case{"schemas: {directory: /no/such}", "schemas.directory",
                 "there is no directory /no/such"},
        }) {

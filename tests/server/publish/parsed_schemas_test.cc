@@ -13,10 +13,12 @@ using ::testing::Ne;
 
 constexpr char kA[] = R"({"type":"record","name":"A","fields":[]})";
 constexpr char kB[] = R"({"type":"record","name":"B","fields":[]})";
+constexpr std::size_t kMuch = 1 << 20;
+
 constexpr char kC[] = R"({"type":"record","name":"C","fields":[]})";
 
 TEST(ParsedSchemasTest, ATextIsParsedOnce) {
-  ParsedSchemas schemas;
+  ParsedSchemas schemas(kMuch);
 
   const auto first = *schemas.Find(kA);
 
@@ -25,7 +27,7 @@ TEST(ParsedSchemasTest, ATextIsParsedOnce) {
 }
 
 TEST(ParsedSchemasTest, BeyondTheBoundTheOneThatWasNotUsedForTheLongestTimeIsForgotten) {
-  ParsedSchemas schemas(2);
+  ParsedSchemas schemas(kMuch, 2);
   const auto a = *schemas.Find(kA);
   const auto b = *schemas.Find(kB);
   EXPECT_THAT(*schemas.Find(kA), Eq(a));
@@ -37,8 +39,8 @@ TEST(ParsedSchemasTest, BeyondTheBoundTheOneThatWasNotUsedForTheLongestTimeIsFor
   EXPECT_THAT(*schemas.Find(kB), Ne(b));
 }
 
-TEST(ParsedSchemasTest, TheTextsAreBoundedInBytesToo) {
-  ParsedSchemas schemas(100, sizeof(kA) + sizeof(kB) - 3);
+TEST(ParsedSchemasTest, TheyAreBoundedInBytesToo) {
+  ParsedSchemas schemas(2 * ParsedSchemas::BytesOf(sizeof(kA) - 1) - 1);
   const auto a = *schemas.Find(kA);
   const auto b = *schemas.Find(kB);
 
@@ -47,7 +49,7 @@ TEST(ParsedSchemasTest, TheTextsAreBoundedInBytesToo) {
 }
 
 TEST(ParsedSchemasTest, WhatIsNoSchemaIsAnErrorEachTime) {
-  ParsedSchemas schemas;
+  ParsedSchemas schemas(kMuch);
 
   EXPECT_THAT(ReasonOf(schemas.Find("{").status()), Eq(Reason::kEventInvalid));
   EXPECT_THAT(ReasonOf(schemas.Find("{").status()), Eq(Reason::kEventInvalid));

@@ -29,10 +29,13 @@ class WriterSchemasTest : public testing::Test {
     return answer;
   }
 
+  static constexpr std::size_t kMaxBytes = 8 << 20;
+
   ManualTime time_;
   MemoryRegistry* const registry_ = new MemoryRegistry(time_, time_);
   SchemaCache cache_{std::unique_ptr<SchemaRegistry>(registry_), time_};
-  std::shared_ptr<WriterSchemas> schemas_ = std::make_shared<WriterSchemas>(cache_, time_);
+  std::shared_ptr<WriterSchemas> schemas_ =
+      std::make_shared<WriterSchemas>(cache_, time_, kMaxBytes);
   const SchemaId string_ = registry_->Add({"s", R"("string")"});
 };
 
@@ -121,6 +124,24 @@ TEST_F(WriterSchemasTest, LargeSchemasMakeRoomByTheirSize) {
 
   EXPECT_FALSE(schemas_->Find(ids.front()).has_value());
   EXPECT_TRUE(schemas_->Find(ids.back()).has_value());
+  EXPECT_LE(schemas_->bytes(), kMaxBytes);
+  EXPECT_GT(schemas_->bytes(), kMaxBytes / 2);
+}
+
+// A record cannot be decoded before both are there.
+TEST_F(WriterSchemasTest, TheLargestSchemasOfAKeyAndAValueHaveRoomTogetherWhateverTheBound) {
+  schemas_ = std::make_shared<WriterSchemas>(cache_, time_, 0);
+  const std::string doc(AvroSchema::kMaxTextBytes - 100, 'x');
+  std::vector<SchemaId> ids;
+  for (int i = 0; i < 3; ++i) {
+    ids.push_back(
+        registry_->Add({"s", R"({"type": "string", "doc": ")" + doc + std::to_string(i) + "\"}"}));
+    EXPECT_TRUE(Ask(ids.back()).ok());
+  }
+
+  EXPECT_FALSE(schemas_->Find(ids[0]).has_value());
+  EXPECT_NE(schemas_->Find(ids[1])->schema, nullptr);
+  EXPECT_NE(schemas_->Find(ids[2])->schema, nullptr);
 }
 
 TEST_F(WriterSchemasTest, NobodyIsToldWhenItIsGone) {
