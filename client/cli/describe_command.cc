@@ -32,7 +32,8 @@ void Print(const v1::DescribeResponse& response) {
              limits.max_event_bytes(), limits.max_request_bytes(), limits.max_events_per_request(),
              limits.max_window().events(), limits.max_window().bytes());
   for (const v1::EventTypeInfo& type : response.event_types()) {
-    fmt::print("{}  ({}{}{})\n", type.type(), type.encoding(),
+    fmt::print("{}  ({}{}{})\n", type.type(),
+               type.encoding().empty() ? "no route" : type.encoding(),
                type.can_publish() ? ", publish" : "", type.can_subscribe() ? ", subscribe" : "");
     for (const v1::Route& route : type.routes()) {
       fmt::print("  -> {} ({}){}{}\n", route.topic(), route.full_topic(),

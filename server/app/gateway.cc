@@ -91,7 +91,7 @@ absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Start(const Config& config) {
 }
 
 absl::Status Gateway::StartParts() {
-  auto router = Router::Make(config_.producer_config, config_.topic_prefix);
+  auto router = Router::Make(config_.producer_config, config_.topic_prefix, config_.encoding);
   if (!router.ok()) return router.status();
   router_ = *std::move(router);
 
@@ -175,9 +175,9 @@ void Gateway::LoadSchemas() {
                                        Clock::Real(), timers_);
   health_->AddNote("schemas", [loader = schema_loader_] {
     const auto [waiting, refused] = loader->progress();
-    return waiting + refused == 0 ? std::string()
-                                  : fmt::format("{} not registered yet, {} refused (see the log)",
-                                                waiting, refused);
+    return waiting + refused == 0
+               ? std::string()
+               : fmt::format("{} not registered yet, {} refused (see the log)", waiting, refused);
   });
 }
 
@@ -241,11 +241,10 @@ void Gateway::AddMetrics() {
     const Labels labels = {{"part", "schemas"}};
     metrics_.AddGauge(kLimit, kLimitHelp, labels)
         .Set(static_cast<double>(ShareMemory(config_.limits.memory).schemas));
-    metrics_.BeforeSerialize(
-        [used = metrics_.AddGauge(kUsed, kUsedHelp, labels), this]() mutable {
-          used.Set(static_cast<double>(schemas_->bytes() + publisher_->schema_bytes() +
-                                       subscriptions_->schema_bytes()));
-        });
+    metrics_.BeforeSerialize([used = metrics_.AddGauge(kUsed, kUsedHelp, labels), this]() mutable {
+      used.Set(static_cast<double>(schemas_->bytes() + publisher_->schema_bytes() +
+                                   subscriptions_->schema_bytes()));
+    });
   }
   AddConfigMetrics();
   Gauge missing =

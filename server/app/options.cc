@@ -70,19 +70,18 @@ PublisherOptions PublisherOptionsOf(const Config& config, OpenedxSchemas schemas
   options.source = config.source;
   options.max_event_bytes = config.limits.max_event_bytes;
   options.timeout = config.publish.timeout;
-  if (config.encoding == RecordEncoding::kOpenedx) {
-    options.openedx = OpenedxOptions{
-        .defaults = {config.source, HostName(), std::string(kOpenedxEventsVersion)},
-        .schemas = std::move(schemas),
-        .registering = RegisteringOf(config.schema_registry.registering),
-        .schema_bytes = ShareMemory(config.limits.memory).schemas / 4};
+  if (config.has_openedx()) {
+    options.openedx =
+        OpenedxOptions{.defaults = {config.source, HostName(), std::string(kOpenedxEventsVersion)},
+                       .schemas = std::move(schemas),
+                       .registering = RegisteringOf(config.schema_registry.registering),
+                       .schema_bytes = ShareMemory(config.limits.memory).schemas / 4};
   }
   return options;
 }
 
 SubscribeOptions SubscribeOptionsOf(const Config& config) {
   SubscribeOptions options;
-  options.openedx = config.encoding == RecordEncoding::kOpenedx;
   options.schema_bytes = ShareMemory(config.limits.memory).schemas / 2;
   options.window = WindowOf(config.subscribe.window);
   options.max_window = WindowOf(config.subscribe.max_window);
@@ -119,11 +118,12 @@ RpcServerOptions RpcServerOptionsOf(const Config& config, const Router& router,
                                  listen.address.path, listen.mode, listen.group});
   }
   options.description.version = std::string(kVersion);
-  if (config.encoding == RecordEncoding::kOpenedx) {
-    options.description.encoding = "openedx";
-    for (const EventTypeRoutes& type : router.event_types()) {
-      if (!schemas.contains(type.type)) options.description.need_schema.insert(type.type);
-    }
+  for (const EventTypeRoutes& type : router.event_types()) {
+    const bool needs = std::ranges::any_of(type.routes, [&](const Route& route) {
+      return route.enabled && route.encoding == RecordEncoding::kOpenedx &&
+             schemas.Find(type.type, route.topic) == nullptr;
+    });
+    if (needs) options.description.need_schema.insert(type.type);
   }
   options.description.requests.max_event_bytes = config.limits.max_event_bytes;
   options.description.requests.max_events_per_request = config.limits.max_events_per_request;

@@ -1,5 +1,6 @@
 #include "server/app/schema_check.h"
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,17 +25,20 @@ std::string DirectoryProblem(const Config& config, const std::vector<SchemaFile>
            "schemas; write those of the producing service elsewhere, with `manage.py "
            "export_event_bus_config`";
   }
-  if (!files.empty() || config.producer_config.empty()) return "";
+  const bool has_some =
+      std::ranges::any_of(files, [](const SchemaFile& file) { return file.topic.empty(); });
+  if (config.schemas_directory.empty() || has_some || config.producer_config.empty()) return "";
   const std::string& type = config.producer_config.front().type;
-  return fmt::format("no file in it is of an event type of the producer config; that of {} would "
-                     "be {}",
-                     type, SchemaFileName(type).value_or("without a name"));
+  return fmt::format(
+      "no file in it is of an event type of the producer config; that of {} would "
+      "be {}",
+      type, SchemaFileName(type).value_or("without a name"));
 }
 
 }  // namespace
 
 void CheckSchemaFiles(ConfigReading& reading) {
-  if (!reading.loaded.has_value() || reading.loaded->config.schemas_directory.empty()) return;
+  if (!reading.loaded.has_value()) return;
   const LoadedConfig& loaded = *reading.loaded;
   const std::vector<SchemaFile> files = ReadSchemaFiles(loaded.config);
   const auto warn = [&reading](ConfigProblem place, std::string what) {
@@ -51,7 +55,7 @@ void CheckSchemaFiles(ConfigReading& reading) {
   for (const SchemaFile& file : files) {
     if (file.schema.ok()) continue;
     reading.problems.push_back(
-        {file.file, 0, 0, std::string(kDirectory), std::string(file.schema.status().message())});
+        {file.file, 0, 0, file.key, std::string(file.schema.status().message())});
   }
   if (!reading.problems.empty()) reading.loaded.reset();
 }

@@ -60,6 +60,19 @@ absl::StatusOr<std::unique_ptr<SchemaCache>> MakeSchemaCache(const SchemaRegistr
 
 std::vector<SchemaFile> ReadSchemaFiles(const Config& config) {
   std::vector<SchemaFile> files;
+  const auto read = [&files](std::string key, const EventTypeConfig& type, const std::string& topic,
+                             const std::string& file) {
+    const auto text = ReadConfigFile(file);
+    files.push_back({std::move(key), type.type, topic, file,
+                     text.ok() ? AvroSchema::Parse(*text) : text.status()});
+  };
+  for (const EventTypeConfig& type : config.producer_config) {
+    for (const RouteConfig& route : type.routes) {
+      if (route.schema_file.empty()) continue;
+      read(fmt::format("routes.{}.{}.schema", type.type, route.topic), type, route.topic,
+           route.schema_file);
+    }
+  }
   if (config.schemas_directory.empty()) return files;
   for (const EventTypeConfig& type : config.producer_config) {
     const auto name = SchemaFileName(type.type);
@@ -67,8 +80,7 @@ std::vector<SchemaFile> ReadSchemaFiles(const Config& config) {
     const std::string file = config.schemas_directory + "/" + *name;
     struct stat info {};
     if (::stat(file.c_str(), &info) != 0 && errno == ENOENT) continue;
-    const auto text = ReadConfigFile(file);
-    files.push_back({type.type, file, text.ok() ? AvroSchema::Parse(*text) : text.status()});
+    read("schemas.directory", type, "", file);
   }
   return files;
 }
@@ -77,10 +89,14 @@ absl::StatusOr<OpenedxSchemas> SchemasOf(const std::vector<SchemaFile>& files) {
   OpenedxSchemas schemas;
   for (const SchemaFile& file : files) {
     if (!file.schema.ok()) {
-      return absl::InvalidArgumentError(fmt::format("schemas.directory: {}: {}", file.file,
+      return absl::InvalidArgumentError(fmt::format("{}: {}: {}", file.key, file.file,
                                                     std::string(file.schema.status().message())));
     }
-    schemas.emplace(file.event_type, *file.schema);
+    if (file.topic.empty()) {
+      schemas.by_type.emplace(file.event_type, *file.schema);
+    } else {
+      schemas.by_route.emplace(std::pair(file.event_type, file.topic), *file.schema);
+    }
   }
   return schemas;
 }
@@ -88,14 +104,15 @@ absl::StatusOr<OpenedxSchemas> SchemasOf(const std::vector<SchemaFile>& files) {
 std::vector<UnusableKey> FindUnusableKeys(const Config& config,
                                           const std::vector<SchemaFile>& files) {
   std::vector<UnusableKey> unusable;
-  if (config.encoding != RecordEncoding::kOpenedx) return unusable;
   for (const EventTypeConfig& type : config.producer_config) {
-    const auto file = std::find_if(files.begin(), files.end(), [&](const SchemaFile& one) {
-      return one.event_type == type.type;
-    });
-    if (file == files.end() || !file->schema.ok()) continue;
     for (const RouteConfig& route : type.routes) {
-      if (!route.enabled || route.event_key_field.empty()) continue;
+      const bool openedx = config.EncodingOf(route) == RecordEncoding::kOpenedx;
+      if (!openedx || !route.enabled || route.event_key_field.empty()) continue;
+      // Those of routes come first.
+      const auto file = std::ranges::find_if(files, [&](const SchemaFile& one) {
+        return one.event_type == type.type && (one.topic.empty() || one.topic == route.topic);
+      });
+      if (file == files.end() || !file->schema.ok()) continue;
       std::string why = KeyProblem(route.event_key_field, *file);
       if (!why.empty()) unusable.push_back({type.type, route.topic, std::move(why)});
     }

@@ -19,14 +19,17 @@ absl::StatusOr<std::unique_ptr<SchemaCache>> MakeSchemaCache(const SchemaRegistr
                                                              SchemaCacheOptions options,
                                                              Metrics& metrics);
 
-// A file of `schemas.directory`.
+// A file of `schemas.directory` or of `routes`.
 struct SchemaFile {
+  std::string key;  // that names it
   std::string event_type;
+  std::string topic;  // empty: of all routes of the type that have no file of their own
   std::string file;
   absl::StatusOr<std::shared_ptr<const AvroSchema>> schema;  // or why it cannot be used
 };
 
-// Those that there are (SchemaFileName()) of the producer config's event types. Blocks.
+// Those of `routes`, and those that the directory has (SchemaFileName()) of the producer config's event
+// types. Blocks.
 std::vector<SchemaFile> ReadSchemaFiles(const Config& config);
 
 // The schemas of the files. INVALID_ARGUMENT: one cannot be used; says which.

@@ -144,6 +144,13 @@ struct Config {
   LogConfig log;
 
   friend bool operator==(const Config&, const Config&) = default;
+
+  // How the records of a route are written.
+  RecordEncoding EncodingOf(const RouteConfig& route) const {
+    return route.encoding.value_or(encoding);
+  }
+  // Whether some are written as Open edX has them, or would be if their routes were enabled.
+  bool has_openedx() const;
 };
 
 }  // namespace sidebus

@@ -113,12 +113,41 @@ void CheckDeadLetter(ConfigDraft& draft) {
                                draft.config.dead_letter.topic));
 }
 
+// What `routes` says against the rest.
+void CheckRoutes(ConfigDraft& draft) {
+  const Config& config = draft.config;
+  for (const RouteOverride& route : draft.routes) {
+    const bool openedx = route.encoding.value_or(config.encoding) == RecordEncoding::kOpenedx;
+    if (!openedx && !route.schema_file.empty()) {
+      draft.AddProblem(route.path + ".schema",
+                       "records of CloudEvents have no schema; write encoding: openedx beside it, "
+                       "or remove it");
+    }
+  }
+}
+
+// The key that asks for Open edX's encoding.
+std::string OpenedxKey(const ConfigDraft& draft) {
+  if (draft.config.encoding == RecordEncoding::kOpenedx) return "encoding";
+  const auto route = std::ranges::find_if(draft.routes, [](const RouteOverride& one) {
+    return one.encoding == RecordEncoding::kOpenedx;
+  });
+  return route == draft.routes.end() ? "encoding" : route->path + ".encoding";
+}
+
+bool HasSchemaFiles(const Config& config) {
+  if (!config.schemas_directory.empty()) return true;
+  return std::ranges::any_of(config.producer_config, [](const EventTypeConfig& type) {
+    return std::ranges::any_of(type.routes,
+                               [](const RouteConfig& route) { return !route.schema_file.empty(); });
+  });
+}
+
 void CheckSchemas(ConfigDraft& draft) {
   const Config& config = draft.config;
   const SchemaRegistryConfig& registry = config.schema_registry;
-  if (config.encoding == RecordEncoding::kOpenedx && registry.url.empty() &&
-      !draft.has_problem("schema_registry.url")) {
-    draft.AddProblem("encoding",
+  if (config.has_openedx() && registry.url.empty() && !draft.has_problem("schema_registry.url")) {
+    draft.AddProblem(OpenedxKey(draft),
                      "openedx needs a schema registry; write for example schema_registry: {url: "
                      "\"http://registry:8081\"}, or give --schema-registry-url");
   }
@@ -133,11 +162,12 @@ void CheckSchemas(ConfigDraft& draft) {
                      fmt::format("comes without {}; give both or neither",
                                  has_user ? "password_file" : "username_file"));
   }
-  if (registry.registering == RegisterSchemas::kLoad && config.schemas_directory.empty() &&
-      !draft.has_problem("schemas.directory")) {
-    draft.AddProblem("schema_registry.register",
-                     "load registers the schemas of schemas.directory, which is not given; give it, "
-                     "or write first_use");
+  if (registry.registering == RegisterSchemas::kLoad && !HasSchemaFiles(config) &&
+      !draft.has_problem("schemas.directory") && !draft.has_problem("routes")) {
+    draft.AddProblem(
+        "schema_registry.register",
+        "load registers the schemas of schemas.directory and of routes, and neither is "
+        "given; give one, or write first_use");
   }
   constexpr std::uint64_t kLeastMemory = 64 * kMiB;
   if (!registry.url.empty() && config.limits.memory < kLeastMemory &&
@@ -213,6 +243,7 @@ void CheckConfig(ConfigDraft& draft) {
   CheckBroker(draft);
   CheckAddresses(draft);
   CheckDeadLetter(draft);
+  CheckRoutes(draft);
   CheckSchemas(draft);
   CheckPollInterval(draft);
   AtMost(draft, "subscribe.min_lease", s.min_lease, "subscribe.lease", s.lease, FormatDuration);

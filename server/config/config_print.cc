@@ -51,6 +51,25 @@ std::string EventTypeJson(const EventTypeConfig& type) {
   return fmt::format("{}: {{{}}}", JsonString(type.type), fmt::join(routes, ", "));
 }
 
+// What `routes` says of the topics of a type; empty: nothing.
+std::string RoutesJson(const EventTypeConfig& type) {
+  Lines routes;
+  for (const RouteConfig& route : type.routes) {
+    Lines fields;
+    if (route.encoding.has_value()) {
+      const bool openedx = *route.encoding == RecordEncoding::kOpenedx;
+      fields.push_back(openedx ? R"("encoding": "openedx")" : R"("encoding": "cloudevents")");
+    }
+    if (!route.schema_file.empty()) {
+      fields.push_back(fmt::format("\"schema\": {}", JsonString(route.schema_file)));
+    }
+    if (fields.empty()) continue;
+    routes.push_back(fmt::format("{}: {{{}}}", JsonString(route.topic), fmt::join(fields, ", ")));
+  }
+  if (routes.empty()) return "";
+  return fmt::format("{}: {{{}}}", JsonString(type.type), fmt::join(routes, ", "));
+}
+
 struct ValueOf {
   const ConfigRow& row;
   Config& config;
@@ -116,6 +135,13 @@ struct ValueOf {
       value.lines.push_back(EventTypeJson(type));
     }
     return value;
+  }
+  Value operator()(const RoutesField&) const {
+    Value value{"", {}, '{'};
+    for (const EventTypeConfig& type : config.producer_config) {
+      if (std::string line = RoutesJson(type); !line.empty()) value.lines.push_back(line);
+    }
+    return value.lines.empty() ? Value{} : value;
   }
 };
 

@@ -176,6 +176,8 @@ void ConfigReader::ReadRow(const ConfigRow& row, const ConfigNode& value) {
           ReadProperties(value);
         } else if constexpr (std::is_same_v<Field, ServersField>) {
           ReadServers(value);
+        } else if constexpr (std::is_same_v<Field, RoutesField>) {
+          ReadRoutes(value);
         } else if constexpr (std::is_same_v<Field, ProducerConfigField>) {
           draft_.producer_config =
               ReadProducerConfig(value, source_, path, draft_.problems, draft_.warnings);

@@ -15,11 +15,21 @@ namespace sidebus {
 
 struct ConfigRow;
 
+// What `routes` says of one route.
+struct RouteOverride {
+  std::string event_type;
+  std::string topic;
+  std::optional<RecordEncoding> encoding;
+  std::string schema_file;
+  std::string path;  // of the key: routes.<event type>.<topic>
+};
+
 // The configuration while it is read.
 struct ConfigDraft {
   Config config;
   std::optional<PartialProducerConfig> producer_config;  // inline
   std::string producer_config_file;
+  std::vector<RouteOverride> routes;
   std::map<std::string, ConfigProblem, std::less<>> places;  // of each key that was given, by path
   std::vector<ConfigProblem> problems;
   std::vector<ConfigProblem> warnings;
@@ -57,6 +67,8 @@ class ConfigReader {
   void ReadListenerMap(const ConfigNode& map, const std::string& path, ListenConfig& listener);
   void ReadServers(const ConfigNode& list);
   void ReadProperties(const ConfigNode& map);
+  void ReadRoutes(const ConfigNode& map);
+  void ReadRoute(const ConfigNode& map, RouteOverride& route);
 
   // Null, with a problem, when the value is not of that type.
   const std::string* Text(const ConfigNode& node, const std::string& path);

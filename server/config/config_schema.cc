@@ -24,6 +24,13 @@ constexpr std::string_view kProducerConfig =
     R"("enabled": {"enum": [true, false, null, "yes", "Yes", "YES", "no", "No", "NO", "on", "On", )"
     R"("ON", "off", "Off", "OFF"]}}}})";
 
+constexpr std::string_view kRoutes =
+    R"("type": "object", "additionalProperties": {"type": "object", "additionalProperties": )"
+    R"({"type": "object", "additionalProperties": false, "properties": )"
+    R"({"encoding": {"enum": ["cloudevents", "openedx"]}, )"
+    R"("schema": {"type": "string", "minLength": 1}, )"
+    R"("partitioner": {"enum": ["consistent_random"]}}}})";
+
 std::string Quoted(const std::vector<std::string_view>& words) {
   std::string text;
   for (const std::string_view word : words) {
@@ -68,6 +75,7 @@ struct TypeMembers {
     return fmt::format(R"("type": "array", "minItems": 1, "items": {{{}}})", kAddress);
   }
   std::string operator()(const ProducerConfigField&) const { return std::string(kProducerConfig); }
+  std::string operator()(const RoutesField&) const { return std::string(kRoutes); }
   std::string operator()(const ProducerConfigFileField&) const {
     return R"("type": "string", "minLength": 1)";
   }

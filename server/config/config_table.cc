@@ -101,8 +101,8 @@ const std::vector<ConfigRow>& Rows() {
            {"first_use", "load", "never"}),
        "first_use", "", "", kYes,
        "Who registers a schema that it does not know: the gateway, with the first event that needs "
-       "it (`first_use`); the gateway, when it starts, those of `schemas.directory` and no others "
-       "(`load`); or somebody else (`never`). Events with others are refused. A registry that is "
+       "it (`first_use`); the gateway, when it starts, those of `schemas.directory` and `routes` and "
+       "no others (`load`); or somebody else (`never`). Events with others are refused. A registry that is "
        "down does not hold up the start: it is asked again until it answers."},
       {"encoding",
        Choice<[](Config& c) -> auto& { return c.encoding; }>({"cloudevents", "openedx"}),
@@ -114,8 +114,11 @@ const std::vector<ConfigRow>& Rows() {
        "Directory of Avro schemas for events that bring none along, as `manage.py "
        "generate_avro_schemas` names them: the event type with `+` for `.`, and `_schema.avsc`. "
        "Relative to this file."},
-      {"routes", AnyField{}, "", "", "", kNo,
-       "Encoding, partitioner and schema of single routes."},
+      {"routes", RoutesField{}, "", "", "", kYes,
+       "What single routes of the producer config have of their own: {event type: {topic: "
+       "{encoding, schema, partitioner}}}. `encoding` instead of the one above; `schema`: a file with "
+       "an Avro schema, instead of the one in `schemas.directory`, relative to this file; "
+       "`partitioner`: `consistent_random`, others *later*."},
       {"dead_letter", Choice<[](Config& c) -> auto& { return c.dead_letter.use; }>({"on", "off"}),
        "on", "", "", kYes,
        "Where events go that used up their attempts or were rejected: a map of the keys below, or "
@@ -310,6 +313,7 @@ std::string_view TypeName(const ConfigRow& row) {
     std::string_view operator()(const PropertiesField&) const { return "map of texts"; }
     std::string_view operator()(const ServersField&) const { return "list of addresses"; }
     std::string_view operator()(const ProducerConfigField&) const { return "map"; }
+    std::string_view operator()(const RoutesField&) const { return "map"; }
     std::string_view operator()(const ProducerConfigFileField&) const { return "file"; }
   };
   return std::visit(Name(), row.field);

@@ -28,13 +28,14 @@ struct PropertiesField {};
 struct ServersField {};
 struct ProducerConfigField {};
 struct ProducerConfigFileField {};
+struct RoutesField {};
 struct AnyField {};
 
 using ConfigField =
     std::variant<AnyField, FieldOf<bool>, FieldOf<std::uint32_t>, FieldOf<std::uint64_t>,
                  FieldOf<Duration>, FieldOf<std::string>, FieldOf<Address>,
                  FieldOf<std::optional<Address>>, ChoiceField, ListenField, PropertiesField,
-                 ServersField, ProducerConfigField, ProducerConfigFileField>;
+                 ServersField, ProducerConfigField, ProducerConfigFileField, RoutesField>;
 
 enum class Support : std::uint8_t {
   kYes,

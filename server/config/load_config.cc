@@ -10,6 +10,7 @@
 #include "server/config/document.h"
 #include "server/config/expand.h"
 #include "server/config/producer_config_reader.h"
+#include "server/config/suggest.h"
 #include "server/event/topic_name.h"
 
 namespace sidebus {
@@ -53,6 +54,7 @@ class Loader {
     ReadEnvironment();
     ReadFlags();
     LoadProducerConfig();
+    ApplyRoutes();
     ExpandStaticMember();
     FindFiles();
     // Without the file's values everything would seem to be missing.
@@ -213,6 +215,42 @@ class Loader {
                                  "no event types: nothing can be published, and subscribers must "
                                  "name topics"});
     }
+  }
+
+  void ApplyRoutes() {
+    for (const RouteOverride& wanted : draft_.routes) {
+      RouteConfig* const route = FindRoute(wanted);
+      if (route == nullptr) continue;
+      route->encoding = wanted.encoding;
+      route->schema_file = FromFile(wanted.schema_file);
+    }
+  }
+
+  // Null, with a problem: the producer config has no such route.
+  RouteConfig* FindRoute(const RouteOverride& wanted) {
+    ProducerConfig& config = draft_.config.producer_config;
+    std::vector<std::string> names;
+    for (EventTypeConfig& type : config) {
+      if (type.type != wanted.event_type) {
+        names.push_back(type.type);
+        continue;
+      }
+      names.clear();
+      for (RouteConfig& route : type.routes) {
+        if (route.topic == wanted.topic) return &route;
+        names.push_back(route.topic);
+      }
+      AddNoRoute(wanted.path, "topic of this event type", Nearest(wanted.topic, names));
+      return nullptr;
+    }
+    AddNoRoute(wanted.path, "event type", Nearest(wanted.event_type, names));
+    return nullptr;
+  }
+
+  void AddNoRoute(const std::string& path, std::string_view what, const std::string& near) {
+    draft_.AddProblem(path, fmt::format("the producer config has no such {}; {}", what,
+                                        near.empty() ? "remove it, or add it there"
+                                                     : fmt::format("did you mean {}?", near)));
   }
 
   void ExpandStaticMember() {

@@ -5,14 +5,23 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "server/avro/avro_schema.h"
 #include "server/codec/openedx_headers.h"
 
 namespace sidebus {
 
-// Schemas by event type.
-using OpenedxSchemas = std::map<std::string, std::shared_ptr<const AvroSchema>, std::less<>>;
+// The gateway's own schemas: of an event type, and of single routes of it, which win.
+struct OpenedxSchemas {
+  using Schema = std::shared_ptr<const AvroSchema>;
+
+  std::map<std::string, Schema, std::less<>> by_type = {};
+  std::map<std::pair<std::string, std::string>, Schema> by_route = {};  // event type, topic
+
+  // Null: there is none.
+  Schema Find(const std::string& event_type, const std::string& topic) const;
+};
 
 // Which schemas the gateway registers that the registry does not know: all with the first event that
 // needs them, its own (those of the options), or none. The events of others are refused.

@@ -1,5 +1,6 @@
 #include "server/publish/openedx_writer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "server/base/error.h"
@@ -16,8 +17,13 @@ OpenedxWriter::OpenedxWriter(OpenedxOptions options, std::uint64_t max_event_byt
       on_answer_(std::move(on_answer)),
       encoder_(std::move(options.defaults), max_event_bytes, clock),
       parsed_(options.schema_bytes) {
-  for (auto& [type, schema] : options.schemas) {
-    known_.emplace(type, std::make_shared<OpenedxSchema>(std::move(schema), OpenedxSchema::Origin::kOptions));
+  constexpr auto kOptions = OpenedxSchema::Origin::kOptions;
+  for (const auto& [type, schema] : options.schemas.by_type) {
+    known_[type].of_type = std::make_shared<OpenedxSchema>(schema, kOptions);
+  }
+  for (const auto& [route, schema] : options.schemas.by_route) {
+    known_[route.first].of_routes.emplace_back(route.second,
+                                               std::make_shared<OpenedxSchema>(schema, kOptions));
   }
 }
 
@@ -26,17 +32,29 @@ absl::Status OpenedxWriter::Encode(const Event& event, std::span<const PlannedRo
   if (const std::uint64_t size = SizeOf(event); size > max_event_bytes_) {
     return EventTooLarge(size, max_event_bytes_);
   }
-  const auto schema = SchemaOf(event);
-  if (!schema.ok()) return schema.status();
+  SharedSchema brought;
+  if (!event.schema.empty()) {
+    auto parsed = parsed_.Find(event.schema);
+    if (!parsed.ok()) return parsed.status();
+    brought = *std::move(parsed);
+  }
+  const auto known = known_.find(event.type);
 
+  std::vector<SharedSchema> schemas;
   std::vector<std::shared_ptr<const OpenedxRoute>> targets;
+  schemas.reserve(routes.size());
   targets.reserve(routes.size());
   for (std::size_t i = 0; i < routes.size(); ++i) {
-    auto target = (*schema)->On(event.type, *routes[i].route);
+    const Route& route = *routes[i].route;
+    schemas.push_back(
+        SchemaOf(known == known_.end() ? nullptr : &known->second, route.topic, brought));
+    if (schemas[i] == nullptr) return SchemaMissing(event.type);
+    auto target = schemas[i]->On(event.type, route);
     if (!target.ok()) return target.status();
     targets.push_back(*std::move(target));
     const AvroFieldPath* key = targets[i]->key.has_value() ? &*targets[i]->key : nullptr;
-    const bool as_before = i > 0 && key != nullptr && targets[i - 1]->key.has_value() &&
+    const bool as_before = i > 0 && schemas[i] == schemas[i - 1] && key != nullptr &&
+                           targets[i - 1]->key.has_value() &&
                            key->text() == targets[i - 1]->key->text();
     if (as_before) {
       slots[i].record = slots[i - 1].record;
@@ -46,11 +64,9 @@ absl::Status OpenedxWriter::Encode(const Event& event, std::span<const PlannedRo
       slots[i].record = *std::move(record);
     }
   }
-  const bool registers = Registers(**schema);
   for (std::size_t i = 0; i < routes.size(); ++i) {
+    const bool registers = Registers(*schemas[i]);
     Slot& slot = slots[i];
-    slot.key_id.reset();  // of an event that was refused before this one
-    slot.value_id.reset();
     if (targets[i]->key_id != nullptr) {  // the key's first, as in Python
       const auto status = FindId(*targets[i]->key_id, registers, *slot.record.key, slot.key_id);
       if (!status.ok()) return status;
@@ -62,16 +78,15 @@ absl::Status OpenedxWriter::Encode(const Event& event, std::span<const PlannedRo
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::shared_ptr<OpenedxSchema>> OpenedxWriter::SchemaOf(const Event& event) {
-  const auto known = known_.find(event.type);
-  if (event.schema.empty()) {
-    if (known == known_.end()) return SchemaMissing(event.type);
-    return known->second;
-  }
-  auto parsed = parsed_.Find(event.schema);
-  if (!parsed.ok() || known == known_.end()) return parsed;
+OpenedxWriter::SharedSchema OpenedxWriter::SchemaOf(const Known* known, const std::string& topic,
+                                                    const SharedSchema& brought) {
+  if (known == nullptr) return brought;
+  const auto of_route = std::ranges::find_if(
+      known->of_routes, [&topic](const auto& route) { return route.first == topic; });
+  const SharedSchema& own = of_route == known->of_routes.end() ? known->of_type : of_route->second;
+  if (brought == nullptr || own == nullptr) return brought == nullptr ? own : brought;
   // What comes with the event is mostly what the gateway has, and then it is the gateway's.
-  return (*parsed)->text() == known->second->text() ? known->second : parsed;
+  return brought->text() == own->text() ? own : brought;
 }
 
 bool OpenedxWriter::Registers(const OpenedxSchema& schema) const {

@@ -7,6 +7,8 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "server/base/clock.h"
@@ -42,7 +44,7 @@ class OpenedxWriter {
   // Gives the event what it lacks: OpenedxEncoder::Complete().
   void Complete(Event& event) { encoder_.Complete(event); }
 
-  // `slots` is as long as `routes`, which is not empty and of the event's type. The event is valid
+  // `slots` is as long as `routes`, which is not empty and of the event's type; they await no ids. The event is valid
   // and complete. On failure the slots are not to be used: SCHEMA_MISSING, EVENT_INVALID (also of
   // the schema), EVENT_TOO_LARGE, KEY_FIELD_MISSING, SCHEMA_MISMATCH, and those of the registry
   // where they are known: REGISTRY_DOWN, SCHEMA_INCOMPATIBLE.
@@ -50,8 +52,17 @@ class OpenedxWriter {
                       std::span<Slot> slots);
 
  private:
-  absl::StatusOr<std::shared_ptr<OpenedxSchema>> SchemaOf(const Event& event);
+  using SharedSchema = std::shared_ptr<OpenedxSchema>;
 
+  // The gateway's own schemas of an event type.
+  struct Known {
+    SharedSchema of_type;                                         // null: there is none
+    std::vector<std::pair<std::string, SharedSchema>> of_routes;  // by topic; they win
+  };
+
+  // Of the event on one route: `brought` along, or null. Null: there is none.
+  static SharedSchema SchemaOf(const Known* known, const std::string& topic,
+                               const SharedSchema& brought);
   bool Registers(const OpenedxSchema& schema) const;
 
   // The id in the record, or, where it is not known, the answer in `later`.
@@ -62,7 +73,7 @@ class OpenedxWriter {
   const std::uint64_t max_event_bytes_;
   SchemaCache& cache_;
   const std::function<void()> on_answer_;
-  std::map<std::string, std::shared_ptr<OpenedxSchema>, std::less<>> known_;  // by event type
+  std::map<std::string, Known, std::less<>> known_;  // by event type
   OpenedxEncoder encoder_;
   ParsedSchemas parsed_;
 };

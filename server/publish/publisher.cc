@@ -15,6 +15,14 @@
 
 namespace sidebus {
 
+namespace {
+
+bool IsOpenedx(const PlannedRoute& route) {
+  return route.route->encoding == RecordEncoding::kOpenedx;
+}
+
+}  // namespace
+
 // Shared with the timers of calls, which may run while the Publisher is being destroyed.
 class Publisher::Impl : public std::enable_shared_from_this<Impl> {
  public:
@@ -48,7 +56,8 @@ class Publisher::Impl : public std::enable_shared_from_this<Impl> {
                                                          const PlannedType* type,
                                                          const std::string& topic) const;
   void Encode(std::vector<Event> events, const Routes& routes, Join& join);
-  void Complete(Event& event);
+  void Complete(Event& event, std::span<const PlannedRoute> routes);
+  absl::Status EncodeOne(Event event, std::span<const PlannedRoute> routes, std::span<Slot> slots);
   void HandOn(Join& join);
   void OnDeadline(Join& join);
 
@@ -59,10 +68,11 @@ class Publisher::Impl : public std::enable_shared_from_this<Impl> {
   std::shared_ptr<const Plan> plan_;
   std::atomic<bool> refusing_{false};
   WaitingRoom room_;
-  std::optional<OpenedxWriter> openedx_;  // nullopt: records are CloudEvents
+  std::optional<OpenedxWriter> openedx_;  // nullopt: no route writes so
 };
 
 void Publisher::Impl::UseSchemas(SchemaCache* schemas) {
+  SIDEBUS_CHECK(options_.openedx.has_value() || !router_->has_openedx());
   if (!options_.openedx.has_value()) return;
   SIDEBUS_CHECK(schemas != nullptr);
   openedx_.emplace(*options_.openedx, options_.max_event_bytes, *schemas, services_.clock,
@@ -152,8 +162,9 @@ absl::StatusOr<std::span<const PlannedRoute>> Publisher::Impl::RoutesOf(
   return routes;
 }
 
-void Publisher::Impl::Complete(Event& event) {
-  if (openedx_.has_value()) return openedx_->Complete(event);
+// An event has the same id in every topic: one that Open edX reads, if some of them are so.
+void Publisher::Impl::Complete(Event& event, std::span<const PlannedRoute> routes) {
+  if (std::ranges::any_of(routes, IsOpenedx)) return openedx_->Complete(event);
   if (event.id.empty()) event.id = RandomUuid();
   if (event.source.empty()) event.source = options_.source;
   if (!event.time.has_value()) event.time = services_.clock.WallNow();
@@ -163,18 +174,38 @@ void Publisher::Impl::Encode(std::vector<Event> events, const Routes& routes, Jo
   for (std::size_t i = 0; i < events.size(); ++i) {
     if (routes[i].empty()) continue;
     Event& event = events[i];
-    Complete(event);
+    Complete(event, routes[i]);
     Join::EventState& state = join.events()[i];
     state.id = event.id;
     const std::span<Slot> slots = join.NextSlots(routes[i].size());
-    const auto status = openedx_.has_value() ? openedx_->Encode(event, routes[i], slots)
-                                             : EncodeEvent(std::move(event), routes[i],
-                                                           options_.max_event_bytes, slots);
+    const auto status = EncodeOne(std::move(event), routes[i], slots);
     if (status.ok()) {
       join.TakeSlots(state, slots.size());
     } else {
       state.refusal = NotWritten(status);
     }
+  }
+}
+
+// Routes of one encoding that stand together are encoded together, in fan-out order.
+absl::Status Publisher::Impl::EncodeOne(Event event, std::span<const PlannedRoute> routes,
+                                        std::span<Slot> slots) {
+  for (Slot& slot : slots) {
+    slot.key_id.reset();  // of an event that was refused before this one
+    slot.value_id.reset();
+  }
+  while (true) {
+    const bool openedx = IsOpenedx(routes.front());
+    const auto end = std::ranges::find_if(
+        routes, [openedx](const PlannedRoute& route) { return IsOpenedx(route) != openedx; });
+    const auto count = static_cast<std::size_t>(end - routes.begin());
+    const bool last = count == routes.size();
+    const auto status = openedx ? openedx_->Encode(event, routes.first(count), slots.first(count))
+                                : EncodeEvent(last ? std::move(event) : event, routes.first(count),
+                                              options_.max_event_bytes, slots.first(count));
+    if (!status.ok() || last) return status;
+    routes = routes.subspan(count);
+    slots = slots.subspan(count);
   }
 }
 

@@ -38,8 +38,9 @@ struct PublishBatch {
 struct PublisherOptions {
   std::string source = "/sidebus";  // default CloudEvents source
   std::uint64_t max_event_bytes = 1'000'000;
-  Duration timeout = std::chrono::seconds(30);           // longest wait for an answer
-  std::optional<OpenedxOptions> openedx = std::nullopt;  // nullopt: records are CloudEvents
+  Duration timeout = std::chrono::seconds(30);  // longest wait for an answer
+  // For routes that write as Open edX does; nullopt: there are none.
+  std::optional<OpenedxOptions> openedx = std::nullopt;
 };
 
 // Publishes events: validate, route, take the key from the data, encode, produce to each enabled

@@ -25,16 +25,17 @@ void AddOnce(SubjectSchema schema, std::vector<SubjectSchema>& schemas) {
 std::vector<SubjectSchema> SubjectSchemasOf(const Router& router, const OpenedxSchemas& schemas) {
   std::vector<SubjectSchema> needed;
   for (const EventTypeRoutes& type : router.event_types()) {
-    const auto schema = schemas.find(type.type);
-    if (schema == schemas.end()) continue;
     for (const Route& route : type.routes) {
-      if (!route.enabled) continue;
+      const auto schema = schemas.Find(type.type, route.topic);
+      if (!route.enabled || route.encoding != RecordEncoding::kOpenedx || schema == nullptr) {
+        continue;
+      }
       if (route.key_path.has_value()) {
-        const auto key = AvroFieldPath::Find(schema->second, route.key_path->text());
+        const auto key = AvroFieldPath::Find(schema, route.key_path->text());
         if (!key.ok()) continue;
         AddOnce({KeySubject(route.full_topic, key->kind()), key->schema_text()}, needed);
       }
-      AddOnce({ValueSubject(route.full_topic, type.type), schema->second->text()}, needed);
+      AddOnce({ValueSubject(route.full_topic, type.type), schema->text()}, needed);
     }
   }
   return needed;

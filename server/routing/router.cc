@@ -37,8 +37,10 @@ const Route* EventTypeRoutes::FindTopic(std::string_view topic) const {
 }
 
 absl::StatusOr<std::shared_ptr<const Router>> Router::Make(const ProducerConfig& config,
-                                                           std::string_view topic_prefix) {
+                                                           std::string_view topic_prefix,
+                                                           RecordEncoding encoding) {
   std::shared_ptr<Router> router(new Router());
+  router->has_openedx_ = encoding == RecordEncoding::kOpenedx;
   router->topic_prefix_ = topic_prefix;
   router->event_types_.reserve(config.size());
   std::vector<std::string> faults;
@@ -54,10 +56,15 @@ absl::StatusOr<std::shared_ptr<const Router>> Router::Make(const ProducerConfig&
         if (entry.enabled) fault(entry, "is enabled and has no name");
         continue;
       }
-      Route route{entry.topic, FullTopic(topic_prefix, entry.topic), std::nullopt, entry.enabled};
+      Route route{entry.topic, FullTopic(topic_prefix, entry.topic), std::nullopt, entry.enabled,
+                  entry.encoding.value_or(encoding)};
       if (const std::string what = TopicFault(route.full_topic); !what.empty()) fault(entry, what);
       if (routes.FindTopic(entry.topic) != nullptr) fault(entry, "is there twice");
       if (!entry.event_key_field.empty()) route.key_path.emplace(entry.event_key_field);
+      const bool openedx = route.encoding == RecordEncoding::kOpenedx;
+      router->has_openedx_ = router->has_openedx_ || openedx;
+      bool& topic_has = router->openedx_by_topic_[route.topic];
+      topic_has = topic_has || openedx;
       routes.routes.push_back(std::move(route));
     }
     if (!router->by_type_.emplace(type.type, router->event_types_.size()).second) {
@@ -74,6 +81,11 @@ absl::StatusOr<std::shared_ptr<const Router>> Router::Make(const ProducerConfig&
 const EventTypeRoutes* Router::Find(std::string_view type) const {
   const auto found = by_type_.find(type);
   return found == by_type_.end() ? nullptr : &event_types_[found->second];
+}
+
+bool Router::MayHaveOpenedx(std::string_view topic) const {
+  const auto found = openedx_by_topic_.find(topic);
+  return found == openedx_by_topic_.end() ? has_openedx_ : found->second;
 }
 
 std::optional<std::string> Router::TopicOf(std::string_view full_topic) const {

@@ -10,6 +10,22 @@
 #include "server/rpc/rpc_status.h"
 
 namespace sidebus {
+namespace {
+
+// Of its routes, each once, in fan-out order.
+std::string EncodingsOf(const EventTypeRoutes& type) {
+  std::string names;
+  bool told[2] = {};
+  for (const Route& route : type.routes) {
+    const bool openedx = route.encoding == RecordEncoding::kOpenedx;
+    if (std::exchange(told[openedx ? 1 : 0], true)) continue;
+    if (!names.empty()) names += ',';
+    names += openedx ? "openedx" : "cloudevents";
+  }
+  return names;
+}
+
+}  // namespace
 
 DescribeService::DescribeService(Description description, RouterProvider router,
                                  ConditionProvider condition, DrainingProvider draining,
@@ -86,7 +102,7 @@ void DescribeService::AddType(const EventTypeRoutes& type,
   }
   proto.set_can_publish(std::ranges::any_of(type.routes, &Route::enabled));
   proto.set_can_subscribe(!type.routes.empty());
-  proto.set_encoding(description_.encoding);
+  proto.set_encoding(EncodingsOf(type));
   proto.set_needs_schema(description_.need_schema.contains(type.type));
 }
 

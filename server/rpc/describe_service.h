@@ -20,7 +20,6 @@ namespace sidebus {
 struct Description {
   std::string version;
   std::vector<std::string> features;
-  std::string encoding = "cloudevents";
   std::set<std::string, std::less<>> need_schema;  // event types
   RequestLimits requests;
   Window max_window;

@@ -338,8 +338,8 @@ LiveSubscriptions::LiveSubscriptions(SubscribeOptions options, std::shared_ptr<c
                                      Timers& timers, SubscribeMetrics& metrics,
                                      DeadLetters* dead_letters, SchemaCache* schemas)
     : impl_(std::make_shared<Impl>(SubscribeWorld{
-          options, std::move(router), broker, budget, clock, timers, metrics, dead_letters,
-          options.openedx && schemas != nullptr
+          options, router, broker, budget, clock, timers, metrics, dead_letters,
+          router->has_openedx() && schemas != nullptr
               ? std::make_shared<WriterSchemas>(*schemas, clock, options.schema_bytes)
               : nullptr})) {}
 

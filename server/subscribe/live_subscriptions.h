@@ -38,9 +38,8 @@ struct SubscribeOptions {
   std::uint32_t max_streams = 256;
   std::uint32_t max_subscriptions = 32;
   std::uint32_t max_broadcast_streams = 16;
-  std::uint64_t jitter_seed = 1;  // of the backoffs' jitter
+  std::uint64_t jitter_seed = 1;         // of the backoffs' jitter
   std::uint64_t schema_bytes = 8 << 20;  // of the schemas that records were written with
-  bool openedx = false;           // records of Open edX are read as such (IsOpenedxRecord)
 };
 
 class Subscription;
@@ -57,7 +56,8 @@ enum class DrainFor : std::uint8_t { kUntilResumed, kGood };
 class LiveSubscriptions {
  public:
   // `dead_letters` null: there are none, and what would go there is halted. `schemas`: for records of
-  // Open edX; null: all records are read as CloudEvents, whatever the options say.
+  // Open edX, which are read as such (IsOpenedxRecord) on topics that may have them
+  // (Router::MayHaveOpenedx); null: all records are read as CloudEvents.
   LiveSubscriptions(SubscribeOptions options, std::shared_ptr<const Router> router, Broker& broker,
                     MemoryBudget& budget, const Clock& clock, Timers& timers,
                     SubscribeMetrics& metrics, DeadLetters* dead_letters = nullptr,

@@ -161,7 +161,7 @@ class Subscription final : public ConsumerHandler,
   Effects Note(const std::vector<LetterResult>& results);
   // Records of Open edX (subscription_decoding.cc). An answer goes to the timer thread; there what
   // waited for it is decoded, without the lock.
-  RecordDecoder MakeDecoder() const;
+  RecordDecoder MakeDecoder(bool openedx) const;
   void Ask(SchemaId id);
   void PostAnswer(SchemaId id, const absl::Status& answer);
   void OnAnswer(SchemaId id, const absl::Status& answer);

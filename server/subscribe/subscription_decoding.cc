@@ -15,8 +15,9 @@ constexpr std::uint64_t kMaxJsonBytes = 64 << 20;
 
 }  // namespace
 
-RecordDecoder Subscription::MakeDecoder() const {
-  return {world_.schemas.get(), std::min(world_.options.max_delivery_bytes, kMaxJsonBytes)};
+RecordDecoder Subscription::MakeDecoder(bool openedx) const {
+  return {openedx ? world_.schemas.get() : nullptr,
+          std::min(world_.options.max_delivery_bytes, kMaxJsonBytes)};
 }
 
 void Subscription::OnRecords(AssignmentId assignment, std::vector<ConsumedRecord> records) {
@@ -29,7 +30,7 @@ void Subscription::OnRecords(AssignmentId assignment, std::vector<ConsumedRecord
 
   // Decoded without the lock. The buffer stays where it is: only OnRevoked() takes it away, and the
   // handler's methods are called one at a time.
-  RecordDecoder decoder = MakeDecoder();
+  RecordDecoder decoder = MakeDecoder(world_.router->MayHaveOpenedx(*partition->topic.topic));
   std::vector<DecodedRecord> decoded;
   decoded.reserve(records.size());
   Position position{*partition->topic.topic, partition->partition, -1};
@@ -97,7 +98,7 @@ void Subscription::DecodeWaiting() {
       if (!stopped_) batch = book_.awaited().TakeToDecode();
     }
     if (batch.empty()) return;
-    RecordDecoder decoder = MakeDecoder();
+    RecordDecoder decoder = MakeDecoder(true);
     std::vector<DecodedEvent> decoded;
     decoded.reserve(batch.size());
     for (RecordToDecode& next : batch) decoded.push_back(decoder.Decode(next.record, Position()));

@@ -310,3 +310,60 @@ def test_a_wrong_configuration_is_told_before_anything_starts(gateway, tmp_path)
     )
     assert two.launch().wait() == 1
     assert name in two.log()
+
+
+def test_one_gateway_writes_some_topics_for_open_edx_and_others_as_cloudevents(
+    gateway, connect, cluster, registry_url, tmp_path
+):
+    schema = tmp_path / "block.avsc"
+    schema.write_text(json.dumps(VECTORS[PUBLISHED]["schema"]))
+    key = {"event_key_field": "xblock_info.usage_key", "enabled": True}
+    one = gateway(
+        {PUBLISHED: {"blocks": key, "plain": key}, "order.created": {"plain": key}},
+        partitions=1,
+        schema_registry={"url": registry_url},
+        routes={PUBLISHED: {"blocks": {"encoding": "openedx", "schema": str(schema)}}},
+    )
+    bus = connect(one)
+
+    event = event_of(PUBLISHED)
+    event.schema = ""
+    bus.must_publish(event)
+    order = Event(type="order.created", data=event.data)
+    bus.must_publish(order)
+
+    (block,) = cluster.records(f"{one.prefix}-blocks")
+    assert block.value()[5:].hex() == VECTORS[PUBLISHED]["vectors"]["full"]["avro_hex"]
+    plain = cluster.records(f"{one.prefix}-plain")
+    assert [record.value() for record in plain] == [event.data, event.data]
+    key_of = KEY_OF[PUBLISHED][1](VECTORS[PUBLISHED]["vectors"]["full"]["record"])
+    assert plain[0].key() == key_of.encode()
+    described = {each.type: each.encoding for each in bus.describe().event_types}
+    assert described == {PUBLISHED: "openedx,cloudevents", "order.created": "cloudevents"}
+
+
+def test_schemas_of_the_configuration_are_registered_at_the_start_when_the_registry_is_there(
+    gateway, connect, own_registry, tmp_path
+):
+    name = PUBLISHED.replace(".", "+") + "_schema.avsc"
+    (tmp_path / name).write_text(json.dumps(VECTORS[PUBLISHED]["schema"]))
+    config = openedx(own_registry.address)
+    config["schema_registry"]["register"] = "load"
+    own_registry.stop()
+
+    one = gateway(ROUTES, partitions=1, schemas={"directory": str(tmp_path)}, **config)
+    status, text = one.get("/readyz?verbose")
+    assert status == 200
+    assert "2 not registered yet" in text
+    own_registry.start()
+
+    def all_registered():
+        return "registered" not in one.get("/readyz?verbose")[1]
+
+    eventually(all_registered, "the gateway asks the registry again", 60)
+    subject = f"{one.prefix}-blocks-{PUBLISHED}.CloudEvent"
+    assert subject in get(f"{own_registry.address}/subjects")
+    bus = connect(one)
+    bus.must_publish(event_of(PUBLISHED))
+    (refused,) = bus.publish(event_of(CATALOG))
+    assert reason_of(refused) == "SCHEMA_INCOMPATIBLE"

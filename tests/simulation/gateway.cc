@@ -16,7 +16,7 @@ void Gateway::Start() {
     dead_letters_ = std::make_unique<DeadLetters>(DeadLetterOptions{}, world_.router, *producer_,
                                                   letter_budget_, world_.clock, world_.timers);
   }
-  if (world_.options.openedx) {
+  if (world_.router->has_openedx()) {
     auto registry = std::make_unique<MemoryRegistry>(world_.clock, world_.timers);
     for (const SubjectSchema& schema : world_.schemas) registry->Add(schema);
     registry_ = registry.get();

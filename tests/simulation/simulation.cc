@@ -45,7 +45,8 @@ Simulation::Simulation(std::uint64_t seed, Faults faults, Report& report)
       dead_letters_(choices_.OneIn(2)),
       openedx_(choices_.OneIn(2)),
       broker_(time_, choices_.Between(1, 1'000'000)),
-      router_(*Router::Make(Routes(), "t")) {
+      router_(*Router::Make(Routes(), "t",
+                            openedx_ ? RecordEncoding::kOpenedx : RecordEncoding::kCloudEvents)) {
   for (const std::string& topic : kTopics) {
     partitions_.push_back(static_cast<int>(choices_.Between(1, 3)));
     broker_.CreateTopic(kPrefix + topic, partitions_.back());
@@ -78,7 +79,6 @@ SubscribeOptions Simulation::Options() {
   options.retry.max_attempts = static_cast<std::uint32_t>(choices_.Between(2, 6));
   if (dead_letters_) options.retry.on_exhausted = Exhausted::kDeadLetter;
   options.on_undecodable = dead_letters_ ? Undecodable::kDeadLetter : Undecodable::kSkip;
-  options.openedx = openedx_;
   return options;
 }
 

@@ -16,6 +16,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::MatchesRegex;
+using ::testing::Not;
 
 // Runs one verb and keeps what it wrote.
 struct Command {
@@ -81,7 +82,8 @@ class ConfigCheckSchemasTest : public ::testing::Test {
   static constexpr char kRegistered[] = "org.openedx.learning.student.registration.completed.v1";
 
   void WriteSchema(const std::string& text) {
-    files_.Write("schemas/org+openedx+learning+student+registration+completed+v1_schema.avsc", text);
+    files_.Write("schemas/org+openedx+learning+student+registration+completed+v1_schema.avsc",
+                 text);
   }
 
   // `routes` are those of kRegistered, from the sixth line on, four columns in.
@@ -130,8 +132,7 @@ TEST_F(ConfigCheckSchemasTest, WarnsOfKeyFieldsThatCannotBeKeysWithTheirPlaceAnd
 TEST_F(ConfigCheckSchemasTest, KeysOfCloudEventsComeFromTheDataWhateverTheSchemaSays) {
   WriteSchema(kSchema);
 
-  const Command run =
-      Check("    a: {event_key_field: user.nick, enabled: true}\n", "cloudevents");
+  const Command run = Check("    a: {event_key_field: user.nick, enabled: true}\n", "cloudevents");
 
   EXPECT_EQ(run.code, 0);
   EXPECT_THAT(run.err, IsEmpty());
@@ -147,6 +148,25 @@ TEST_F(ConfigCheckSchemasTest, ASchemaFileThatIsNoSchemaIsAProblem) {
   EXPECT_THAT(run.err, HasSubstr("1 problem"));
 }
 
+TEST_F(ConfigCheckSchemasTest, TheFileOfARouteCountsForThatRoute) {
+  WriteSchema(kSchema);
+  files_.Write("own.avsc", R"({"type": "record", "name": "CloudEvent", "fields": [
+    {"name": "id", "type": "string"}]})");
+  const std::string routes = std::string("routes: {") + kRegistered + ": {b: {schema: own.avsc}, " +
+                             "c: {schema: gone.avsc}}}\n";
+
+  const Command run = Check(
+      "    a: {event_key_field: id, enabled: true}\n"
+      "    b: {event_key_field: id, enabled: true}\n"
+      "    c: {event_key_field: id, enabled: true}\n" +
+      routes);
+
+  EXPECT_EQ(run.code, 1);
+  EXPECT_THAT(run.err, HasSubstr(".a.event_key_field"));
+  EXPECT_THAT(run.err, Not(HasSubstr(".b.event_key_field")));
+  EXPECT_THAT(run.err, HasSubstr(std::string("routes.") + kRegistered + ".c.schema: "));
+}
+
 TEST_F(ConfigCheckSchemasTest, WarnsOfADirectoryWithoutAnySchemaOfTheProducerConfig) {
   const Command run = Check("    a: {event_key_field: user.nick, enabled: true}\n");
 
@@ -160,9 +180,9 @@ TEST_F(ConfigCheckSchemasTest, WarnsOfTheTestFilesOfOpenedxEvents) {
   files_.Write(folder + "/org+openedx+learning+student+registration+completed+v1_schema.avsc",
                kSchema);
   const std::string file = files_.Write(
-      "c.yaml", std::string("broker: {kind: embedded}\nproducer_config: {") + kRegistered +
-                    ": {a: {event_key_field: \"\", enabled: true}}}\nschemas: {directory: " +
-                    folder + "}\n");
+      "c.yaml",
+      std::string("broker: {kind: embedded}\nproducer_config: {") + kRegistered +
+          ": {a: {event_key_field: \"\", enabled: true}}}\nschemas: {directory: " + folder + "}\n");
 
   const Command run({"check", "--config", file.c_str()});
 

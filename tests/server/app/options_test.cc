@@ -59,6 +59,24 @@ TEST(OptionsTest, EveryTopicOfTheProducerConfigIsNamedOnceWithItsPrefix) {
   EXPECT_THAT(FullTopicsOf(**router), ElementsAre("dev-own", "dev-shared"));
 }
 
+TEST(OptionsTest, ATypeNeedsASchemaWhereOneOfItsRoutesIsOpenEdxsAndHasNone) {
+  constexpr auto kOpenedx = RecordEncoding::kOpenedx;
+  Config config;
+  config.producer_config = {{"plain", {{"a", "", true}}},
+                            {"avro", {{"a", "", true}, {"b", "", true, kOpenedx}}},
+                            {"off", {{"a", "", true}, {"b", "", false, kOpenedx}}},
+                            {"typed", {{"b", "", true, kOpenedx}}},
+                            {"routed", {{"b", "", true, kOpenedx}, {"c", "", true, kOpenedx}}}};
+  const auto schema = *AvroSchema::Parse("\"string\"");
+  const OpenedxSchemas schemas = {.by_type = {{"typed", schema}},
+                                  .by_route = {{{"routed", "b"}, schema}}};
+  const auto router = *Router::Make(config.producer_config, "", config.encoding);
+
+  EXPECT_THAT(RpcServerOptionsOf(config, *router, schemas).description.need_schema,
+              ElementsAre("avro", "routed"));
+  EXPECT_TRUE(PublisherOptionsOf(config, schemas).openedx.has_value());
+}
+
 TEST(OptionsTest, TheConfiguredLimitsReachThePartsThatKeepThem) {
   Config config;
   config.source = "/test";

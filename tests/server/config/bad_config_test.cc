@@ -242,7 +242,6 @@ INSTANTIATE_TEST_SUITE_P(
         Later("ListenTls", "listen: [{address: \"127.0.0.1:1\", tls: {}}]", "listen[0].tls"),
         Later("ListenTokens", "listen: [{address: \"127.0.0.1:1\", tokens: optional}]",
               "listen[0].tokens"),
-        Later("Routes", "routes: {}", "routes"),
         Later("PerPartition", "metrics: {per_partition: true}", "metrics.per_partition")),
     NameOf);
 

@@ -67,7 +67,7 @@ TEST(SchemasConfigTest, WhatContradictsItselfIsRefusedWithTheKeyAndTheWayOut) {
                 "schema_registry.password_file", "comes without username_file"},
            Case{"schema_registry: {timeout: 1ms}", "schema_registry.timeout", "100ms"},
            Case{"schema_registry: {register: load}", "schema_registry.register",
-                "schemas.directory, which is not given"},
+                "neither is given; give one"},
            Case{"schema_registry: {register: later}", "schema_registry.register",
                 "first_use, load, never"},
            Case{"limits: {memory: 32MiB, max_request_bytes: 1MiB}\npublish: {stream_in_flight: "

@@ -43,14 +43,13 @@ class OpenedxFixture : public PublisherFixture {
         {kCatalogChanged, {{"courses", "catalog_info.course_key", true}}},
         {kRegistered, {{"users", "user.pii", true}, {"people", "", true}}}};
     PublisherOptions options{"/test", 100'000, std::chrono::seconds(30), {}};
-    options.openedx = OpenedxOptions{
-        .defaults = {"openedx/cms/web", "rig", "11.2.0"},
-        .schemas = {{kCatalogChanged,
-                     *AvroSchema::Parse(OpenedxVectorOf(kCatalogChanged).sorted_schema)}},
-        .registering = registering};
-    publisher_ =
-        std::make_unique<Publisher>(std::move(options), *Router::Make(config, "dev"), budget_,
-                                    time_, time_, publish_metrics_, schemas_.get());
+    options.openedx =
+        OpenedxOptions{.defaults = {"openedx/cms/web", "rig", "11.2.0"},
+                       .schemas = {.by_type = {{kCatalogChanged, SchemaOf(kCatalogChanged)}}},
+                       .registering = registering};
+    publisher_ = std::make_unique<Publisher>(
+        std::move(options), *Router::Make(config, "dev", RecordEncoding::kOpenedx), budget_, time_,
+        time_, publish_metrics_, schemas_.get());
     publisher_->Start(producer_);
   }
 
@@ -63,6 +62,10 @@ class OpenedxFixture : public PublisherFixture {
 
   static std::string IdOf(int number) {
     return fmt::format("00000000-0000-1000-8000-{:012}", number);
+  }
+
+  static std::shared_ptr<const AvroSchema> SchemaOf(const std::string& type) {
+    return *AvroSchema::Parse(OpenedxVectorOf(type).sorted_schema);
   }
 
   // With the schema and the full sample of the vector.

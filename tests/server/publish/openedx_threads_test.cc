@@ -35,10 +35,10 @@ class OpenedxThreadsTest : public ::testing::Test {
     schemas_ = std::make_unique<SchemaCache>(std::move(registry), Clock::Real());
     publisher_ = std::make_unique<Publisher>(
         PublisherOptions{"/test", 10'000, std::chrono::seconds(30),
-                         OpenedxOptions{{"/test", "host", "11.2.0"}, {}, true}},
+                         OpenedxOptions{.defaults = {"/test", "host", "11.2.0"}, .schemas = {}}},
         *Router::Make({{"both", {{"orders", "client", true}, {"audit", "client", true}}},
                        {"one", {{"orders", "client", true}}}},
-                      ""),
+                      "", RecordEncoding::kOpenedx),
         budget_, Clock::Real(), timers_, publish_metrics_, schemas_.get());
     publisher_->Start(producer_);
     broker_ = std::thread([this] { PlayBroker(); });

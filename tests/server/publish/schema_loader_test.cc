@@ -15,7 +15,8 @@ using ::testing::ElementsAre;
 using ::testing::Eq;
 using ::testing::SizeIs;
 
-constexpr char kValues[] = "dev-blocks-org.openedx.content_authoring.xblock.published.v1.CloudEvent";
+constexpr char kValues[] =
+    "dev-blocks-org.openedx.content_authoring.xblock.published.v1.CloudEvent";
 
 class SchemaLoaderTest : public ::testing::Test {
  protected:
@@ -105,19 +106,20 @@ TEST_F(SchemaLoaderTest, EnabledRoutesNeedTheirKeysSchemaAndTheirValuesOnce) {
                                   {{"blocks", "xblock_info.usage_key", true},
                                    {"off", "xblock_info.usage_key", false},
                                    {"no-key", "xblock_info", true},
-                                   {"plain", "", true}}},
+                                   {"plain", "", true},
+                                   {"other", "", true, RecordEncoding::kCloudEvents}}},
                                  {kBlockDeleted, {{"blocks", "xblock_info.usage_key", true}}},
                                  {kRegistered, {{"users", "user.pii.username", true}}}};
 
-  const auto needed = SubjectSchemasOf(**Router::Make(config, "dev"),
-                                       {{kBlockPublished, schema}, {kBlockDeleted, schema}});
+  const auto router = *Router::Make(config, "dev", RecordEncoding::kOpenedx);
+  const auto needed =
+      SubjectSchemasOf(*router, {.by_type = {{kBlockPublished, schema}, {kBlockDeleted, schema}}});
 
   std::vector<std::string> subjects;
   for (const SubjectSchema& one : needed) subjects.push_back(one.subject);
-  EXPECT_THAT(subjects,
-              ElementsAre("dev-blocks-string", kValues,
-                          std::string("dev-plain-") + kBlockPublished + ".CloudEvent",
-                          std::string("dev-blocks-") + kBlockDeleted + ".CloudEvent"));
+  EXPECT_THAT(subjects, ElementsAre("dev-blocks-string", kValues,
+                                    std::string("dev-plain-") + kBlockPublished + ".CloudEvent",
+                                    std::string("dev-blocks-") + kBlockDeleted + ".CloudEvent"));
 }
 
 class LoadedSchemasTest : public OpenedxFixture {

@@ -27,6 +27,26 @@ std::string FaultOf(const ProducerConfig& config, std::string_view prefix = "") 
   return std::string(router.status().message());
 }
 
+TEST(RouterTest, ARouteHasItsOwnEncodingOrThatOfAllAndATopicThatOfItsRoutes) {
+  const ProducerConfig config = {
+      {"a", {{"plain", "", true}, {"avro", "", true, RecordEncoding::kOpenedx}}},
+      {"b", {{"avro", "", true, RecordEncoding::kCloudEvents}, {"b", "", false}}}};
+
+  const auto router = *Router::Make(config, "dev", RecordEncoding::kCloudEvents);
+
+  EXPECT_THAT(router->Find("a")->FindTopic("plain")->encoding, Eq(RecordEncoding::kCloudEvents));
+  EXPECT_THAT(router->Find("a")->FindTopic("avro")->encoding, Eq(RecordEncoding::kOpenedx));
+  EXPECT_TRUE(router->has_openedx());
+  EXPECT_FALSE(router->MayHaveOpenedx("plain"));
+  EXPECT_TRUE(router->MayHaveOpenedx("avro"));
+  EXPECT_TRUE(router->MayHaveOpenedx("avro.group.dead")) << "no route goes to it";
+
+  const auto all = *Router::Make(config, "dev", RecordEncoding::kOpenedx);
+  EXPECT_THAT(all->Find("a")->FindTopic("plain")->encoding, Eq(RecordEncoding::kOpenedx));
+  EXPECT_THAT(all->Find("b")->FindTopic("avro")->encoding, Eq(RecordEncoding::kCloudEvents));
+  EXPECT_FALSE(MakeRouter(ProducerConfig())->MayHaveOpenedx("any"));
+}
+
 TEST(RouterTest, GivesTheRoutesOfATypeInFanOutOrder) {
   const auto router = MakeRouter({{"order.created", {{"z", "", true}, {"a", "order.id", false}}},
                                   {"order.paid", {{"payments", "", true}}}});

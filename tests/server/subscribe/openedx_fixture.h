@@ -27,7 +27,7 @@ class OpenedxFixture : public DeadLettersTest {
     value_ = schema_registry_->Add({"t-orders-order.CloudEvent", kSchema});
     key_ = schema_registry_->Add({"t-orders-string", kKeySchema});
     schemas_ = &cache_;
-    options_.openedx = true;
+    router_ = MakeRouter(RecordEncoding::kOpenedx);
     MakeTopic();
     Restart();
   }

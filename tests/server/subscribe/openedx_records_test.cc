@@ -97,7 +97,7 @@ TEST_F(OpenedxRecordsTest, EventsOfCloudEventsOnTheTopicAreReadAsEver) {
 }
 
 TEST_F(OpenedxRecordsTest, AreLeftAloneWhereTheyAreNotToBeRead) {
-  options_.openedx = false;
+  router_ = MakeRouter(RecordEncoding::kCloudEvents);
   Restart();
   Append("a", "k");
   const auto stream = OpenJson();
@@ -105,6 +105,25 @@ TEST_F(OpenedxRecordsTest, AreLeftAloneWhereTheyAreNotToBeRead) {
   const Event event = EventOf(*stream);
   EXPECT_EQ(event.data, RecordOf("a", "k").value);
   EXPECT_EQ(event.content_type, "application/avro");
+}
+
+TEST_F(OpenedxRecordsTest, AreReadAsSuchOnlyOnTopicsWhereSomeRouteWritesThem) {
+  router_ = *Router::Make({{"order", {{"orders", "", true}}},
+                           {"payment", {{"payments", "", true, RecordEncoding::kOpenedx}}}},
+                          "t");
+  Restart();
+  Append("a", "k");
+  const auto stream = OpenJson();
+
+  EXPECT_EQ(EventOf(*stream).data, RecordOf("a", "k").value);
+
+  router_ = *Router::Make({{"order", {{"orders", "", true}}},
+                           {"payment", {{"orders", "", true, RecordEncoding::kOpenedx}}}},
+                          "t");
+  Restart();
+  const auto again = OpenJson();
+
+  EXPECT_THAT(again->TakeData(), ElementsAre(Json("a")));
 }
 
 TEST_F(OpenedxRecordsTest, ARejectedOneIsDeadLetteredByteForByte) {

@@ -123,17 +123,21 @@ class SubscribeTest : public testing::Test {
   static constexpr std::uint64_t kMemory = 64 << 20;
 
   SubscribeTest() {
-    const ProducerConfig config = {
-        {"order", {{"orders", "", true}}},
-        {"invoice", {{"orders", "", true}, {"invoices", "", false}}},
-        {"payment", {{"payments", "", true}}},
-    };
-    router_ = *Router::Make(config, "t");
+    router_ = MakeRouter(RecordEncoding::kCloudEvents);
     options_.revoke_grace = Duration::zero();
     broker_.CreateTopic("t-orders", 1);
     broker_.CreateTopic("t-invoices", 1);
     broker_.CreateTopic("t-payments", 2);
     Restart();
+  }
+
+  static std::shared_ptr<const Router> MakeRouter(RecordEncoding encoding) {
+    const ProducerConfig config = {
+        {"order", {{"orders", "", true}}},
+        {"invoice", {{"orders", "", true}, {"invoices", "", false}}},
+        {"payment", {{"payments", "", true}}},
+    };
+    return *Router::Make(config, "t", encoding);
   }
 
   // Anew, as after a crash of the process.

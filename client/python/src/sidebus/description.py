@@ -26,7 +26,8 @@ class Route:
 class EventTypeInfo:
     """One event type: its routes in fan-out order, and what may be done with it here.
 
-    `encoding`: `cloudevents` or `openedx`, or both with a comma between. `needs_schema`: publishing needs `Event.schema`.
+    `encoding`: `cloudevents` or `openedx`, or both with a comma between. `needs_schema`:
+    publishing needs `Event.schema`.
     """
 
     type: str
