@@ -18,6 +18,11 @@ inline constexpr std::string_view kSourceLib = "sourcelib";
 inline constexpr std::string_view kMinorVersion = "minorversion";
 inline constexpr std::string_view kAvroContentType = "application/avro";
 
+// Headers in which newer serializers of Confluent can name the schemas of key and value. What they
+// come with is not framed.
+inline constexpr std::string_view kKeySchemaHeader = "__key_schema_id";
+inline constexpr std::string_view kValueSchemaHeader = "__value_schema_id";
+
 // What no extension may be called.
 inline constexpr std::array<std::string_view, 9> kAttributeNames = {
     "specversion", "id",         "source",          "type", "subject",

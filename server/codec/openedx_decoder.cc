@@ -1,5 +1,6 @@
 #include "server/codec/openedx_decoder.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "fmt/format.h"
@@ -17,8 +18,19 @@ absl::Status Undecodable(std::string_view what) {
                    {{std::string(error_key::kField), "data"}});
 }
 
+bool HasHeader(const RawRecord& record, std::string_view name) {
+  return std::any_of(record.headers.begin(), record.headers.end(),
+                     [name](const RawHeaders::View& header) { return header.name == name; });
+}
+
 absl::StatusOr<ConfluentFrame> ReadValue(const RawRecord& record) {
   if (!record.value.has_value()) return Undecodable("is absent (a tombstone)");
+  if (HasHeader(record, kValueSchemaHeader)) {
+    return Undecodable(
+        fmt::format("has its schema named in the header {}, which is not supported; "
+                    "its producer must put the id in front of the value",
+                    kValueSchemaHeader));
+  }
   const auto frame = ReadConfluentFrame(*record.value);
   if (frame.has_value()) return *frame;
   return Undecodable(
@@ -27,9 +39,16 @@ absl::StatusOr<ConfluentFrame> ReadValue(const RawRecord& record) {
                                            : "it does not begin with a zero byte and a schema id"));
 }
 
-std::string KeyOf(const std::string& key, const AvroSchema* schema) {
-  const auto frame = ReadConfluentFrame(key);
-  if (schema == nullptr || !frame.has_value()) return key;
+// nullopt: it has none, or it is not framed.
+std::optional<ConfluentFrame> ReadKey(const RawRecord& record) {
+  if (!record.key.has_value() || HasHeader(record, kKeySchemaHeader)) return std::nullopt;
+  return ReadConfluentFrame(*record.key);
+}
+
+std::string KeyOf(const RawRecord& record, const AvroSchema* schema) {
+  const std::string& key = *record.key;
+  const auto frame = schema == nullptr ? std::nullopt : ReadKey(record);
+  if (!frame.has_value()) return key;
   auto decoded = DecodeAvroKey(frame->avro, *schema);
   return decoded.ok() ? *std::move(decoded) : key;
 }
@@ -39,12 +58,15 @@ std::string KeyOf(const std::string& key, const AvroSchema* schema) {
 bool IsOpenedxRecord(const RawRecord& record) {
   bool avro = false;
   bool other = false;
+  bool id_in_header = false;
   for (const auto& [name, value] : record.headers) {
+    id_in_header = id_in_header || name == kValueSchemaHeader;
     if (!value.has_value() || (name != kContentType && name != kDataContentType)) continue;
     if (IsCloudEventsContentType(*value)) return false;
     (IsAvroContentType(*value) ? avro : other) = true;
   }
   if (avro || other) return avro;
+  if (id_in_header) return true;
   return record.value.has_value() && ReadConfluentFrame(*record.value).has_value();
 }
 
@@ -52,8 +74,7 @@ absl::StatusOr<OpenedxSchemaIds> OpenedxDecoder::SchemaIdsOf(const RawRecord& re
   const auto value = ReadValue(record);
   if (!value.ok()) return value.status();
   OpenedxSchemaIds ids{.value = value->id, .key = std::nullopt};
-  if (!record.key.has_value()) return ids;
-  if (const auto key = ReadConfluentFrame(*record.key)) ids.key = key->id;
+  if (const auto key = ReadKey(record)) ids.key = key->id;
   return ids;
 }
 
@@ -66,7 +87,7 @@ absl::StatusOr<Event> OpenedxDecoder::Decode(const RawRecord& record, const Avro
   auto json = DecodeAvro(value->avro, writer, max_json_bytes_, AvroTail::kIgnored);
   if (!json.ok()) return json.status();
   event->data = *std::move(json);
-  if (record.key.has_value()) event->key = KeyOf(*record.key, key_schema);
+  if (record.key.has_value()) event->key = KeyOf(record, key_schema);
   return event;
 }
 

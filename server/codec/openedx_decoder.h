@@ -14,7 +14,7 @@ namespace sidebus {
 // The schemas that a record was written with, as its bytes name them.
 struct OpenedxSchemaIds {
   SchemaId value;
-  std::optional<SchemaId> key;  // nullopt: no key, or none that is framed
+  std::optional<SchemaId> key;  // nullopt: no key, or none that is framed (__key_schema_id)
 
   friend bool operator==(const OpenedxSchemaIds&, const OpenedxSchemaIds&) = default;
 };
@@ -27,11 +27,16 @@ struct OpenedxSchemaIds {
 //   one of them is application/avro            any         Open edX
 //   another one                                any         CloudEvents
 //   none                                       framed      Open edX
+//   none, but a header __value_schema_id       any         Open edX
 //   none                                       not framed  CloudEvents
 bool IsOpenedxRecord(const RawRecord& record);
 
 // Reads records of Open edX as events with JSON data. Whoever calls asks for the ids, finds their
 // schemas, and decodes.
+//
+// A record that names the schema of its value in a header (__value_schema_id), as newer serializers of
+// Confluent can do, is not decoded: what its value begins with is no schema's id
+// (docs/adr/0067-ids-in-headers-are-not-read.md).
 //
 // All errors of both methods are for ever: the record can never be decoded.
 // Thread-safe.
@@ -39,7 +44,8 @@ class OpenedxDecoder {
  public:
   explicit OpenedxDecoder(std::size_t max_json_bytes) : max_json_bytes_(max_json_bytes) {}
 
-  // EVENT_INVALID with field `data`: a tombstone, or a value that is not framed.
+  // EVENT_INVALID with field `data`: a tombstone, or a value that is not framed; also where a header
+  // names its schema.
   absl::StatusOr<OpenedxSchemaIds> SchemaIdsOf(const RawRecord& record) const;
 
   // `writer` is the schema of the value's id, `key_schema` that of the key's; null: not known.

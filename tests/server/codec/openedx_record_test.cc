@@ -268,6 +268,36 @@ TEST_F(OpenedxRecordTest, ValuesThatAreNotFramedCanNeverBeDecoded) {
   }
 }
 
+// The value of the second one begins like a frame by chance.
+TEST_F(OpenedxRecordTest, ValuesWhoseSchemaAHeaderNamesAreNotDecoded) {
+  const std::string guid = "\1" + std::string(16, 'g');
+  for (const std::string& id : {"\0\0\0\0\4"s, guid}) {
+    for (const std::string& value : {"Avro without a frame"s, "\0\0\0\0\4more"s}) {
+      RawRecord record = Encoded(XblockPublished(), published_);
+      record.headers.Add("__value_schema_id", id);
+      record.value = value;
+
+      const auto ids = decoder_.SchemaIdsOf(record);
+
+      EXPECT_TRUE(IsOpenedxRecord(record));
+      EXPECT_THAT(ReasonOf(ids.status()), Eq(Reason::kEventInvalid));
+      EXPECT_THAT(MessageOf(ids.status()), HasSubstr("in the header __value_schema_id"));
+      EXPECT_THAT(decoder_.Decode(record, *published_.schema, nullptr).status(), Eq(ids.status()));
+    }
+  }
+}
+
+TEST_F(OpenedxRecordTest, AKeyWhoseSchemaAHeaderNamesIsTheKeyAsItIs) {
+  RawRecord record = Encoded(XblockPublished(), published_);
+  record.headers.Add("__key_schema_id", "\1" + std::string(16, 'g'));
+  record.key = "\0\0\0\0\4\2k"s;
+
+  EXPECT_THAT(decoder_.SchemaIdsOf(record)->key, Eq(std::nullopt));
+  const auto event = decoder_.Decode(record, *published_.schema, published_.key_schema.get());
+  ASSERT_TRUE(event.ok()) << event.status();
+  EXPECT_THAT(event->key, Eq(record.key));
+}
+
 TEST_F(OpenedxRecordTest, AKeyThatCannotBeDecodedIsLeftAsItIs) {
   RawRecord record = Encoded(XblockPublished(), published_);
   const std::string framed = *record.key;
@@ -354,6 +384,12 @@ TEST(IsOpenedxRecordTest, NotWhatSaysThatItIsSomethingElse) {
   EXPECT_FALSE(IsOpenedxRecord(RecordWith(
       {{"content-type", "application/avro"}, {"content-type", "application/cloudevents+json"}},
       framed)));
+}
+
+TEST(IsOpenedxRecordTest, WhatNamesTheSchemaOfItsValueInAHeaderUnlessItSaysOtherwise) {
+  EXPECT_TRUE(IsOpenedxRecord(RecordWith({{"ce_type", "t"}, {"__value_schema_id", "x"}}, "Avro")));
+  EXPECT_FALSE(IsOpenedxRecord(
+      RecordWith({{"content-type", "application/json"}, {"__value_schema_id", "x"}}, "{}")));
 }
 
 TEST(IsOpenedxRecordTest, WhatSaysNothingIsJudgedByItsValue) {

@@ -199,6 +199,13 @@ TEST_F(OpenedxRecordsTest, AValueThatIsNotFramedIsUndecodable) {
   ExpectUndecodable(record, "not framed");
 }
 
+TEST_F(OpenedxRecordsTest, AValueWhoseSchemaAHeaderNamesIsUndecodable) {
+  Record record = RecordOf("a", "k");
+  record.headers.push_back({"__value_schema_id", "\1" + std::string(16, 'g')});
+
+  ExpectUndecodable(record, "named in the header __value_schema_id");
+}
+
 TEST_F(OpenedxRecordsTest, AValueOfFewerThanSixBytesIsUndecodable) {
   Record record = RecordOf("a", "k");
   record.value = ConfluentPrefix(value_);
