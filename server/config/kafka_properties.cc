@@ -27,6 +27,8 @@ constexpr auto kRefused = std::to_array<Refused>({
     {"debug", kLeak},
     {"log_level", "set log.level"},
     {"log.queue", kPart},
+    {"enabled_events", kPart},
+    {"interceptors", kPart},
     {"log.thread.name", kPart},
     {"bootstrap.servers", "set broker.kafka.bootstrap_servers"},
     {"metadata.broker.list", "set broker.kafka.bootstrap_servers"},
@@ -97,7 +99,8 @@ std::string WhyRefused(std::string_view property, std::string_view value) {
                                [&](const Refused& refused) { return refused.name == property; });
   if (it != kRefused.end()) return std::string(it->why);
   // Functions and pointers, which text cannot give.
-  if (EndsWithAny(property, {"_cb", "opaque"})) return std::string(kPart);
+  if (EndsWithAny(property, {"_cb", "opaque", "_conf", "_callback_data"}))
+    return std::string(kPart);
   if (property == "enable.ssl.certificate.verification" && value != "true") {
     return "brokers must prove who they are; trust their authority with ssl.ca.location";
   }

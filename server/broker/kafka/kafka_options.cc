@@ -154,6 +154,8 @@ bool IsReservedProperty(std::string_view name) {
   return std::find(kReserved.begin(), kReserved.end(), name) != kReserved.end();
 }
 
+std::span<const std::string_view> ReservedProperties() { return kReserved; }
+
 absl::StatusOr<KafkaConf> MakeProducerConf(const KafkaBrokerOptions& options, KafkaLog& log) {
   std::vector<Setting> settings = CommonSettings(options);
   settings.insert(

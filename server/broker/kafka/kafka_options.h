@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -78,6 +79,9 @@ bool IsKnownProperty(std::string_view name);
 // Whether the property is ours to set, because a promise of the product depends on it
 // ("enable.idempotence"), or because it loads code ("plugin.library.paths").
 bool IsReservedProperty(std::string_view name);
+
+// All of those. The configuration refuses them, and some more, with a reason each.
+std::span<const std::string_view> ReservedProperties();
 
 // Errors name the property, never its value. `log` must outlive the client that is made with it.
 absl::StatusOr<KafkaConf> MakeProducerConf(const KafkaBrokerOptions& options, KafkaLog& log);
