@@ -273,7 +273,7 @@ def test_an_outage_of_the_registry_costs_new_types_only(gateway, connect, own_re
     one = gateway(ROUTES, partitions=1, **openedx(own_registry.address))
     bus = connect(one)
     bus.must_publish(event_of(PUBLISHED))
-    own_registry.stop()
+    own_registry.kill()
 
     begun = time.monotonic()
     known, new, behind = bus.publish(event_of(PUBLISHED), event_of(DELETED), event_of(PUBLISHED))

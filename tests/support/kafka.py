@@ -11,19 +11,14 @@ $SIDEBUS_CACHE (~/.cache/sidebus). Nothing but Python's standard library is used
 
 import argparse
 import base64
-import contextlib
 import functools
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-import time
 import uuid
-from pathlib import Path
 
 import service
-from service import JVM, ServiceError, free_ports, need, opens
+from service import JVM, ServiceError, free_ports, opens
 
 VERSION = "4.4.0"
 VERSION_39 = "3.9.1"
@@ -79,64 +74,21 @@ def fetch(version, folder):
 # --- the broker -----------------------------------------------------------------------------------
 
 
-class Kafka:
-    """One broker, its own controller, on one port for its life.
+class Kafka(service.JavaService):
+    """One broker, its own controller. `stop` or `kill`, then `start`: the same port and data."""
 
-    `stop` or `kill`, then `start`: the same port and the same data. `close` (or the end of the
-    `with`) ends it and deletes its data. It dies with the thread that started it, too.
-    """
+    name = "kafka"
 
     def __init__(self, version=VERSION, properties=None):
-        need("java", "openjdk-17-jre-headless")
         self.version = version
         self._jars = jars(version)
         self._more_properties = dict(properties or {})
-        self._folder = Path(tempfile.mkdtemp(prefix="sidebus-kafka-"))
-        self._log = self._folder / "server.log"
-        self._process = None
-        self._known = False  # whether anybody may rely on the port
-        self._choose_ports()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-    @property
-    def address(self):
-        """host:port for clients. Once somebody was told, it stays."""
-        self._known = True
-        return f"127.0.0.1:{self._port}"
-
-    @property
-    def running(self):
-        return self._process is not None and self._process.poll() is None
+        super().__init__()
 
     def start(self, seconds=90):
-        """Returns when the broker serves clients."""
-        deadline = time.monotonic() + seconds
         if not (self._folder / "data/meta.properties").exists():
             self._format()
-        while not self._start_once(deadline):
-            if not self._known:
-                self._choose_ports()
-        return self
-
-    def stop(self, seconds=30):
-        """SIGTERM, as an operator would; SIGKILL if it takes too long."""
-        if self.running:
-            self._process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(seconds)
-        self.kill()
-
-    def kill(self):
-        """SIGKILL. Returns when it is gone."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        return super().start(seconds)
 
     def suspend(self):
         """SIGSTOP: connections stay, nothing is answered, until resume() or kill()."""
@@ -152,13 +104,9 @@ class Kafka:
         self._write_properties()
         return self.start()
 
-    def close(self):
-        self.kill()
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def tail(self, size=4000):
-        """The end of its log."""
-        return service.tail_of(self._log, size)
+    def _address(self):
+        """host:port"""
+        return f"127.0.0.1:{self._port}"
 
     def _choose_ports(self):
         self._port, self._controller_port = free_ports(2)
@@ -223,20 +171,11 @@ class Kafka:
         if done.returncode:
             raise ServiceError(f"formatting Kafka's data failed:\n{done.stdout}{done.stderr}")
 
-    def _start_once(self, deadline):
-        arguments = self._java("kafka.Kafka", self._properties)
-        self._process = service.start_java(arguments, self._log)
-        while self.running:
-            if opens(self._port):  # it opens only when the broker is ready to serve
-                return True
-            if time.monotonic() > deadline:
-                self.kill()
-                raise ServiceError(f"Kafka {self.version} did not start in time\n{self.tail()}")
-            time.sleep(0.05)
-        code = self._process.wait()
-        if "Address already in use" in self.tail(20_000) and time.monotonic() < deadline:
-            return False
-        raise ServiceError(f"Kafka {self.version} ended with {code}\n{self.tail()}")
+    def _arguments(self):
+        return self._java("kafka.Kafka", self._properties)
+
+    def _serves(self):
+        return opens(self._port)  # it opens only when the broker is ready to serve
 
 
 # --- running a command beside it ------------------------------------------------------------------

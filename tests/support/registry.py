@@ -10,17 +10,13 @@ Needs a Java runtime (17) and, the first time, Maven: the registry is kept in $S
 """
 
 import argparse
-import contextlib
 import json
 import shutil
 import sys
-import tempfile
-import time
 import urllib.request
-from pathlib import Path
 
 import service
-from service import ServiceError, free_ports, need
+from service import free_ports
 
 VERSION = "3.0.9"  # the last one for Java 17, which is what Debian 12 has
 ARTEFACT = f"io.apicurio:apicurio-registry-app:{VERSION}:tar.gz:all"
@@ -38,71 +34,32 @@ def fetch(folder):
     archive.unlink()
 
 
-class Registry:
-    """One registry, on one port for its life.
+class Registry(service.JavaService):
+    """One registry. `kill`, then `start`: the same port, and nothing in it."""
 
-    `stop`, then `start`: the same port, and nothing in it. `close` (or the end of the `with`) ends
-    it. It dies with the thread that started it, too.
-    """
+    name = "registry"
 
     def __init__(self, properties=None):
-        need("java", "openjdk-17-jre-headless")
         self._home = service.cached(f"apicurio-{VERSION}", fetch)
-        self._folder = Path(tempfile.mkdtemp(prefix="sidebus-registry-"))
-        self._log = self._folder / "registry.log"
         self._more_properties = dict(properties or {})
-        self._process = None
-        self._known = False  # whether anybody may rely on the port
-        (self._port,) = free_ports(1)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
-
-    @property
-    def address(self):
-        """The URL of its Confluent API. Once somebody was told, the port stays."""
-        self._known = True
-        return self._url
-
-    @property
-    def running(self):
-        return self._process is not None and self._process.poll() is None
+        super().__init__()
 
     def start(self, seconds=120):
-        """Returns when the registry serves clients."""
-        deadline = time.monotonic() + seconds
-        while not self._start_once(deadline):
-            if not self._known:
-                (self._port,) = free_ports(1)
+        super().start(seconds)
         # As Confluent's: without it Apicurio takes any schema.
         self._call("PUT", "/config", {"compatibility": "BACKWARD"})
         return self
 
-    def stop(self):
-        """SIGKILL: there is nothing to lose. Returns when it is gone."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def close(self):
-        self.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def tail(self, size=4000):
-        """The end of its log."""
-        return service.tail_of(self._log, size)
-
-    @property
-    def _url(self):
+    def _address(self):
+        """The URL of its Confluent API."""
         return f"http://127.0.0.1:{self._port}/apis/ccompat/v7"
+
+    def _choose_ports(self):
+        (self._port,) = free_ports(1)
 
     def _call(self, method, path, body=None):
         request = urllib.request.Request(
-            self._url + path,
+            self._address() + path,
             method=method,
             data=json.dumps(body).encode() if body else None,
             headers={"Content-Type": "application/vnd.schemaregistry.v1+json"},
@@ -112,7 +69,7 @@ class Registry:
         with opener.open(request, timeout=5) as answer:
             return answer.read()
 
-    def _start_once(self, deadline):
+    def _arguments(self):
         properties = {
             "quarkus.http.host": "127.0.0.1",
             "quarkus.http.port": self._port,
@@ -121,20 +78,14 @@ class Registry:
             "apicurio.ccompat.use-canonical-hash": "true",
         } | self._more_properties
         (jar,) = self._home.glob("*-runner.jar")
-        arguments = [*(f"-D{name}={value}" for name, value in properties.items()), "-jar", jar]
-        self._process = service.start_java(arguments, self._log, self._home)
-        while self.running:
-            with contextlib.suppress(OSError):
-                self._call("GET", "/subjects")
-                return True
-            if time.monotonic() > deadline:
-                self.stop()
-                raise ServiceError(f"the registry did not start in time\n{self.tail()}")
-            time.sleep(0.1)
-        code = self._process.wait()
-        if "already in use" in self.tail(20_000) and time.monotonic() < deadline:
+        return [*(f"-D{name}={value}" for name, value in properties.items()), "-jar", jar]
+
+    def _serves(self):
+        try:
+            self._call("GET", "/subjects")
+        except OSError:
             return False
-        raise ServiceError(f"the registry ended with {code}\n{self.tail()}")
+        return True
 
 
 def main():

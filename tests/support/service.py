@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -113,26 +114,105 @@ def opens(port):
 # --- running --------------------------------------------------------------------------------------
 
 
-def start_java(arguments, log, folder=None):
-    """A Java process that dies with the thread that started it. Its output is appended to `log`."""
-    # In a session of its own: Ctrl-C is for the tests, which then end it.
-    command = ["setpriv", "--pdeathsig", "KILL", "java", *JVM, *map(str, arguments)]
-    with open(log, "ab") as output:
-        return subprocess.Popen(
-            command,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
+class JavaService:
+    """One Java process, on the same ports for its life.
+
+    `stop` or `kill`, then `start`: the same ports. `close` (or the end of the `with`) ends it and
+    deletes its files. It dies with the thread that started it, too.
+
+    A service has a `name`, for messages and files, and says in `_choose_ports()` which ports are
+    its own, in `_arguments()` what Java runs, and in `_serves()` whether it answers clients.
+    """
+
+    name = ""
+
+    def __init__(self):
+        need("java", "openjdk-17-jre-headless")
+        self._folder = Path(tempfile.mkdtemp(prefix=f"sidebus-{self.name}-"))
+        self._log = self._folder / f"{self.name}.log"
+        self._process = None
+        self._known = False  # whether anybody may rely on the ports
+        self._choose_ports()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    @property
+    def address(self):
+        """Where clients find it. Once somebody was told, it stays."""
+        self._known = True
+        return self._address()
+
+    @property
+    def running(self):
+        return self._process is not None and self._process.poll() is None
+
+    def start(self, seconds=120):
+        """Returns when it serves clients."""
+        deadline = time.monotonic() + seconds
+        while not self._start_once(deadline):
+            if not self._known:
+                self._choose_ports()
+        return self
+
+    def stop(self, seconds=30):
+        """SIGTERM, as an operator would; SIGKILL if it takes too long."""
+        if self.running:
+            self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(seconds)
+        self.kill()
+
+    def kill(self):
+        """SIGKILL. Returns when it is gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def close(self):
+        self.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def tail(self, size=4000):
+        """The end of its log."""
+        if not self._log.exists():
+            return ""
+        return f"end of its log:\n{self._log.read_bytes()[-size:].decode(errors='replace')}"
+
+    def _start_once(self, deadline):
+        """False: somebody else has one of its ports."""
+        self._process = self._start_java()
+        while self.running:
+            if self._serves():
+                return True
+            if time.monotonic() > deadline:
+                self.kill()
+                raise ServiceError(f"{self.name} did not start in time\n{self.tail()}")
+            time.sleep(0.05)
+        code = self._process.wait()
+        if "already in use" in self.tail(20_000) and time.monotonic() < deadline:
+            return False
+        raise ServiceError(f"{self.name} ended with {code}\n{self.tail()}")
+
+    def _start_java(self):
+        # In a session of its own: Ctrl-C is for the tests, which then end it.
+        command = ["setpriv", "--pdeathsig", "KILL", "java", *JVM, *map(str, self._arguments())]
+        with open(self._log, "ab") as output:
+            return subprocess.Popen(
+                command,
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
 
 
-def tail_of(log, size=4000):
-    """The end of a log."""
-    if not log.exists():
-        return ""
-    return f"end of {log.name}:\n{log.read_bytes()[-size:].decode(errors='replace')}"
+# --- a command beside services --------------------------------------------------------------------
 
 
 def run(services, command):
