@@ -183,3 +183,11 @@ def client():
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture(scope="session")
+def registry():
+    """The URL of the schema registry that all tests share."""
+    url = os.environ.get("SIDEBUS_TEST_REGISTRY")
+    assert url, "run ./dev e2e, or set SIDEBUS_TEST_REGISTRY: tests/support/registry.py run"
+    return url

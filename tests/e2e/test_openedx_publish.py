@@ -4,26 +4,20 @@ The vectors were made by openedx-events itself. The registry is a real one.
 """
 
 import json
-import os
 import time
-import urllib.request
 import uuid
 from datetime import UTC, datetime
 
 import pytest
 from bus import fault
-from conftest import ROOT
+from lenient_registry import LenientRegistry
+from openedx_wire import REFUSED, VECTORS, ask, avro_string, framed
 from prometheus import Metrics
 from registry import Registry
+from sidebus.v1 import event_bus_pb2 as api
 from sidebus.v1.event_pb2 import Event
 from waiting import eventually
 
-VECTORS = {
-    each["event_type"]: each
-    for each in json.loads(
-        (ROOT / "tests/server/avro/data/openedx_vectors.json").read_text(encoding="utf-8")
-    )["events"]
-}
 PUBLISHED = "org.openedx.content_authoring.xblock.published.v1"
 DELETED = "org.openedx.content_authoring.xblock.deleted.v1"
 CATALOG = "org.openedx.content_authoring.course.catalog_info.changed.v1"
@@ -43,28 +37,14 @@ KEY_OF = {
 }
 
 
-def get(url):
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, timeout=10) as answer:
-        return json.loads(answer.read())
-
-
 def openedx(registry):
     return {"encoding": "openedx", "schema_registry": {"url": registry}}
 
 
-@pytest.fixture(scope="module")
-def registry_url():
-    url = os.environ.get("SIDEBUS_TEST_REGISTRY")
-    if not url:
-        pytest.skip("needs SIDEBUS_TEST_REGISTRY (tests/support/registry.py run)")
-    return url
-
-
 @pytest.fixture
 def own_registry():
-    with Registry() as registry:
-        yield registry.start()
+    with Registry() as one:
+        yield one.start()
 
 
 def schema_of(event_type):
@@ -79,28 +59,15 @@ def event_of(event_type, sample="full", **fields):
     return event
 
 
-def framed(identity, avro):
-    return b"\x00" + identity.to_bytes(4, "big") + avro
-
-
 def reason_of(result):
     """Empty: it is published."""
     return fault(result.error).reason if result.HasField("error") else ""
 
 
-def avro_string(text):
-    raw = text.encode()
-    number, size = len(raw) * 2, b""
-    while number > 0x7F:
-        size += bytes([number & 0x7F | 0x80])
-        number >>= 7
-    return size + bytes([number]) + raw
-
-
 def test_a_dict_of_the_python_client_is_the_record_of_a_stock_producer(
-    gateway, client, cluster, registry_url
+    gateway, client, cluster, registry
 ):
-    one = gateway(ROUTES, partitions=1, **openedx(registry_url))
+    one = gateway(ROUTES, partitions=1, **openedx(registry))
     bus = client(one)
 
     for event_type, (topic, key_of, field) in KEY_OF.items():
@@ -138,26 +105,79 @@ def test_a_dict_of_the_python_client_is_the_record_of_a_stock_producer(
             assert [name for name, _ in headers[8:]] == ["sourcehost", "sourcelib"]
 
             # As a consumer finds the schemas: by the ids in the bytes.
-            text = get(f"{registry_url}/schemas/ids/{value_id}")["schema"]
+            text = ask(f"{registry}/schemas/ids/{value_id}")["schema"]
             assert json.loads(text) == vector["schema"]
-            key_schema = json.loads(get(f"{registry_url}/schemas/ids/{key_id}")["schema"])
+            key_schema = json.loads(ask(f"{registry}/schemas/ids/{key_id}")["schema"])
             assert key_schema in ({"name": field, "type": "string"}, "string", {"type": "string"})
             subject = f"{one.prefix}-{topic}-{event_type}.CloudEvent"
-            version = get(f"{registry_url}/subjects/{subject}/versions/latest")
+            version = ask(f"{registry}/subjects/{subject}/versions/latest")
             assert version["schema"] == vector["schema_string_sorted"]
             assert version["id"] == value_id
-            keys = get(f"{registry_url}/subjects/{one.prefix}-{topic}-string/versions/latest")
+            keys = ask(f"{registry}/subjects/{one.prefix}-{topic}-string/versions/latest")
             assert keys["id"] == key_id
 
 
+EVERYTHING = {
+    event_type: {"everything": {"event_key_field": "", "enabled": True}} for event_type in VECTORS
+}
+
+
+def assert_round_trip(one, bus, cluster, registry, group, event_types):
+    """Each sample of the types is in Kafka as its bytes, and comes back as its JSON."""
+    topic = f"{one.prefix}-everything"
+    sent = {}
+    for event_type in event_types:
+        for sample, expected in VECTORS[event_type]["vectors"].items():
+            event = event_of(event_type, sample)
+            bus.must_publish(event)
+            sent[event.id] = (event_type, expected)
+
+    schema_ids = {}
+    for record in cluster.records(topic):
+        event_type, expected = sent[dict(record.headers())["ce_id"].decode()]
+        assert record.value()[5:].hex() == expected["avro_hex"]
+        schema_ids.setdefault(event_type, set()).add(int.from_bytes(record.value()[:5], "big"))
+    assert schema_ids.keys() == set(event_types)
+    for event_type, (schema_id,) in schema_ids.items():
+        text = ask(f"{registry}/schemas/ids/{schema_id}")["schema"]
+        assert text == VECTORS[event_type]["schema_string_sorted"]
+
+    stream = bus.subscribe(group, topics=["everything"], data_format=api.DATA_FORMAT_JSON)
+    while sent:
+        delivery = stream.next("delivery")
+        event_type, expected = sent.pop(delivery.event.id)
+        assert delivery.event.type == event_type
+        assert json.loads(delivery.event.data) == expected["record"]
+        stream.ack(delivery)
+
+
+def test_every_event_of_open_edx_is_written_as_its_bytes_and_comes_back_as_its_json(
+    gateway, connect, cluster, registry, group
+):
+    one = gateway(EVERYTHING, **openedx(registry))
+    bus = connect(one)
+
+    (refused,) = bus.publish(event_of(REFUSED))
+
+    assert reason_of(refused) == "SCHEMA_INCOMPATIBLE"
+    accepted = [event_type for event_type in VECTORS if event_type != REFUSED]
+    assert len(accepted) == 51
+    assert_round_trip(one, bus, cluster, registry, group, accepted)
+
+
+def test_so_is_the_one_that_some_registries_refuse(gateway, connect, cluster, group):
+    with LenientRegistry() as lenient:
+        one = gateway(EVERYTHING, **openedx(lenient.address))
+
+        assert_round_trip(one, connect(one), cluster, lenient.address, group, [REFUSED])
+
+
 def test_a_schema_file_stands_in_for_the_schema_of_the_event(
-    gateway, connect, cluster, registry_url, tmp_path
+    gateway, connect, cluster, registry, tmp_path
 ):
     name = PUBLISHED.replace(".", "+") + "_schema.avsc"
     (tmp_path / name).write_text(json.dumps(VECTORS[PUBLISHED]["schema"], indent=4))
-    one = gateway(
-        ROUTES, partitions=1, schemas={"directory": str(tmp_path)}, **openedx(registry_url)
-    )
+    one = gateway(ROUTES, partitions=1, schemas={"directory": str(tmp_path)}, **openedx(registry))
     bus = connect(one)
 
     event = event_of(PUBLISHED)
@@ -176,11 +196,11 @@ def test_a_schema_file_stands_in_for_the_schema_of_the_event(
     assert described[DELETED].needs_schema
 
 
-def test_keys_go_to_the_partitions_of_a_stock_producer(gateway, connect, cluster, registry_url):
+def test_keys_go_to_the_partitions_of_a_stock_producer(gateway, connect, cluster, registry):
     """librdkafka's consistent_random over the framed bytes, as confluent-kafka has it."""
     from confluent_kafka import Producer
 
-    one = gateway(ROUTES, partitions=7, **openedx(registry_url))
+    one = gateway(ROUTES, partitions=7, **openedx(registry))
     bus = connect(one)
     data = VECTORS[PUBLISHED]["vectors"]["full"]["record"]
     events = []
@@ -211,8 +231,8 @@ def test_keys_go_to_the_partitions_of_a_stock_producer(gateway, connect, cluster
     assert len(set(ours.values())) > 1
 
 
-def test_what_never_fits_is_told_at_once(gateway, connect, registry_url):
-    bus = connect(gateway(ROUTES, partitions=1, **openedx(registry_url)))
+def test_what_never_fits_is_told_at_once(gateway, connect, registry):
+    bus = connect(gateway(ROUTES, partitions=1, **openedx(registry)))
 
     wrong_data = event_of(PUBLISHED)
     wrong_data.data = b'{"xblock_info": {"usage_key": 1, "block_type": "video"}}'
@@ -237,8 +257,8 @@ def test_what_never_fits_is_told_at_once(gateway, connect, registry_url):
     ]
 
 
-def test_a_schema_that_the_registry_refuses_stops_no_other_type(gateway, connect, registry_url):
-    bus = connect(gateway(ROUTES, partitions=1, **openedx(registry_url)))
+def test_a_schema_that_the_registry_refuses_stops_no_other_type(gateway, connect, registry):
+    bus = connect(gateway(ROUTES, partitions=1, **openedx(registry)))
     bus.must_publish(event_of(PUBLISHED))
     other = event_of(PUBLISHED)
     other.schema = other.schema.replace('"block_type"', '"another"')  # without a default
@@ -252,9 +272,9 @@ def test_a_schema_that_the_registry_refuses_stops_no_other_type(gateway, connect
 
 
 def test_without_registering_only_what_is_registered_is_written(
-    gateway, connect, cluster, registry_url
+    gateway, connect, cluster, registry
 ):
-    config = openedx(registry_url)
+    config = openedx(registry)
     first = gateway(ROUTES, partitions=1, **config)
     connect(first).must_publish(event_of(PUBLISHED))
     config["schema_registry"]["register"] = "never"
