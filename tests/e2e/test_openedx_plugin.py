@@ -4,130 +4,28 @@ tests/openedx is the service. It runs as `manage.py`, as an Open edX service doe
 """
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import uuid
 from collections import Counter
 
 import pytest
-from conftest import ROOT
-from gateway import environment, sidebus
+from django_service import DELETED, FLAGS, PUBLISHED, ROUTES, Service, beside, block, usage_key
+from gateway import sidebus
 from sidebus.v1.event_pb2 import Event
 from waiting import eventually
 
-PUBLISHED = "org.openedx.content_authoring.xblock.published.v1"
-DELETED = "org.openedx.content_authoring.xblock.deleted.v1"
-FLAGS = "org.example.flags.changed.v1"
-XBLOCKS = {"xblocks": {"event_key_field": "xblock_info.usage_key", "enabled": True}}
-ROUTES = {
-    PUBLISHED: XBLOCKS,
-    DELETED: XBLOCKS,
-    FLAGS: {"flags": {"event_key_field": "flags.course", "enabled": True}},
-}
 # A type that the gateway knows, and the services do not.
 UNKNOWN = "org.example.unknown.v1"
 UNKNOWN_ROUTES = {UNKNOWN: {"xblocks": {"event_key_field": "key", "enabled": True}}}
 
-# The gateway's configuration for each encoding that services can meet on a topic.
-ENCODINGS = {"cloudevents": {}}
-if REGISTRY := os.environ.get("SIDEBUS_TEST_REGISTRY"):
-    ENCODINGS["openedx"] = {"encoding": "openedx", "schema_registry": {"url": REGISTRY}}
 
-PYTHONPATH = [ROOT / each for each in ("client/python/src", "client/openedx/src", "tests/openedx")]
-
-
-def usage_key(number):
-    return f"block-v1:edx+DemoX+Demo_course+type@video+block@{number}"
-
-
-def block(number, event_type=PUBLISHED, block_type="video"):
-    return [event_type, {"usage_key": usage_key(number), "block_type": block_type}]
-
-
-class Service:
-    """A Django service beside a gateway: its commands, its environment, what its receivers got."""
-
-    def __init__(self, name, endpoint, folder):
-        self.received_file = folder / f"{name}.received"
-        self.log_file = folder / f"{name}.log"
-        kept = {each: value for each, value in environment().items() if each[:5] != "GRPC_"}
-        self._environment = kept | {
-            "PYTHONPATH": os.pathsep.join(map(str, PYTHONPATH)),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "SERVICE_NAME": name,
-            "SERVICE_PRODUCER_CONFIG": json.dumps(ROUTES),
-            "SIDEBUS_ENDPOINT": endpoint,
-        }
-        self.consumer = None
-
-    def manage(self, *arguments, stdin="", **variables):
-        """Runs a command to its end; what it logged."""
-        done = subprocess.run(
-            self._command(arguments),
-            env=self._environment | variables,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stderr
-
-    def send(self, *events):
-        log = self.manage("send_events", stdin=json.dumps(events))
-        assert log.count("Event published") == len(events), log
-
-    def consume(self, topic, group, extra=None, **variables):
-        """Starts consume_events. Its receivers write down what they get."""
-        arguments = ["consume_events", "-t", topic, "-g", group]
-        if extra:
-            arguments += ["--extra", json.dumps(extra)]
-        with open(self.log_file, "ab") as log:
-            self.consumer = subprocess.Popen(
-                self._command(arguments),
-                env=self._environment | {"SERVICE_RECEIVED": str(self.received_file)} | variables,
-                stdin=subprocess.DEVNULL,
-                stderr=log,
-            )
-        return self.consumer
-
-    def received(self, count=0):
-        """What the receivers got so far; waits for so many calls."""
-
-        def lines():
-            if not self.received_file.exists():
-                return []
-            return [json.loads(line) for line in self.received_file.read_text().splitlines()]
-
-        eventually(lambda: len(lines()) >= count, lambda: f"{count} events\n{self.log()}", 40)
-        return lines()
-
-    def stop(self, seconds=30):
-        """SIGTERM to the consumer. Its exit code."""
-        self.consumer.send_signal(signal.SIGTERM)
-        return self.consumer.wait(seconds)
-
-    def log(self):
-        return self.log_file.read_text() if self.log_file.exists() else ""
-
-    def close(self):
-        if self.consumer is not None:
-            self.consumer.kill()
-            self.consumer.wait()
-
-    @staticmethod
-    def _command(arguments):
-        return [sys.executable, str(ROOT / "tests/openedx/manage.py"), *arguments]
-
-
-@pytest.fixture(params=ENCODINGS)
-def one(request, gateway):
-    """A gateway, with each encoding."""
-    quick = {"min_backoff": "20ms"}
-    return gateway(ROUTES | UNKNOWN_ROUTES, subscribe=quick, **ENCODINGS[request.param])
+@pytest.fixture(params=["cloudevents", "openedx"])
+def one(request, gateway, registry):
+    """A gateway, with each encoding that services can meet on a topic."""
+    config = {"encoding": request.param, "subscribe": {"min_backoff": "20ms"}}
+    if request.param == "openedx":
+        config["schema_registry"] = {"url": registry}
+    return gateway(ROUTES | UNKNOWN_ROUTES, **config)
 
 
 @pytest.fixture
@@ -135,8 +33,8 @@ def service(tmp_path):
     """Makes services, whose consumers end with the test."""
     made = []
 
-    def make(name, beside):
-        made.append(Service(name, beside.endpoint, tmp_path))
+    def make(name, gateway):
+        made.append(Service(name, tmp_path, beside(gateway)))
         return made[-1]
 
     yield make
@@ -163,7 +61,8 @@ def test_what_one_service_sends_the_receivers_of_another_get(one, service, group
     cms, lms = service("cms", one), service("lms", one)
     lms.consume("xblocks", group, {"start_from": "earliest", "topics": ["flags"]})
 
-    cms.send(block(1), block(2, DELETED), [FLAGS, {"course": "a", "enabled": False, "limit": 0}])
+    flags = {"course": "a", "enabled": False, "limit": 0}
+    cms.send(block(1), block(2, DELETED), [FLAGS, {"flags": flags}, None])
 
     got = {each["metadata"]["event_type"]: each for each in lms.received(3)}
     assert got.keys() == {PUBLISHED, DELETED, FLAGS}
@@ -171,7 +70,7 @@ def test_what_one_service_sends_the_receivers_of_another_get(one, service, group
         "xblock_info": {"usage_key": usage_key(1), "block_type": "video", "version": None}
     }
     # Where the class says true and null, unless it is told.
-    assert got[FLAGS]["data"] == {"flags": {"course": "a", "enabled": False, "limit": 0}}
+    assert got[FLAGS]["data"] == {"flags": flags}
     for each in got.values():
         assert each["from_event_bus"] is True
         assert each["metadata"]["source"] == "openedx/cms/web"
@@ -281,7 +180,7 @@ def test_a_service_goes_on_without_a_gateway_and_logs_what_was_not_sent(one, ser
     cms = service("cms", one)
     one.kill()
 
-    log = cms.manage("send_events", stdin=json.dumps([block(1)]), SERVICE_TIMEOUT="0.5")
+    _, log = cms.manage("send_events", stdin=json.dumps([block(1)]), SERVICE_TIMEOUT="0.5")
 
     assert "Event not published" in log
     assert f'"usage_key": "{usage_key(1)}"' in log

@@ -10,16 +10,13 @@ import os
 import time
 from pathlib import Path
 
-from openedx_events.content_authoring.signals import XBLOCK_DELETED, XBLOCK_PUBLISHED
 from openedx_events.event_bus.avro.serializer import AvroSignalSerializer
-
-from service.signals import FLAGS_CHANGED
-
-SIGNALS = (XBLOCK_PUBLISHED, XBLOCK_DELETED, FLAGS_CHANGED)
+from openedx_events.tooling import OpenEdxPublicSignal, load_all_signals
 
 
 def connect():
-    for signal in SIGNALS:
+    load_all_signals()
+    for signal in OpenEdxPublicSignal.all_events():
         signal.connect(write_down)
         signal.connect(fail)
         signal.connect(wait)
@@ -37,8 +34,9 @@ def write_down(signal, metadata, from_event_bus, **arguments):
 
 
 def fail(xblock_info=None, **_):
-    if xblock_info is not None and xblock_info.block_type == os.environ.get("SERVICE_FAIL"):
-        raise ValueError(f"no {xblock_info.block_type} here")
+    block_type = getattr(xblock_info, "block_type", None)
+    if block_type is not None and block_type == os.environ.get("SERVICE_FAIL"):
+        raise ValueError(f"no {block_type} here")
 
 
 def wait(**_):

@@ -1,8 +1,8 @@
 """Everything that a test decides comes from the environment.
 
-SERVICE_NAME, SIDEBUS_ENDPOINT, SERVICE_PRODUCER_CONFIG (JSON), SERVICE_TIMEOUT
-(seconds), and what receivers.py reads. SERVICE_KAFKA (host:port), SERVICE_REGISTRY (URL) and
-SERVICE_TOPIC_PREFIX: the consumer is that of edx-event-bus-kafka, and there is no gateway.
+SERVICE_NAME, SERVICE_PRODUCER_CONFIG (JSON), and what receivers.py reads. Beside a gateway:
+SIDEBUS_ENDPOINT, SERVICE_TIMEOUT (seconds). Without one, with edx-event-bus-kafka: SERVICE_KAFKA
+(host:port), SERVICE_REGISTRY (URL), SERVICE_TOPIC_PREFIX.
 """
 
 import json
@@ -21,12 +21,14 @@ LOGGING = {
 }
 
 EVENTS_SERVICE_NAME = os.environ.get("SERVICE_NAME", "cms")
-EVENT_BUS_PRODUCER = "sidebus_openedx.create_producer"
-EVENT_BUS_CONSUMER = "sidebus_openedx.SidebusEventConsumer"
 EVENT_BUS_PRODUCER_CONFIG = json.loads(os.environ.get("SERVICE_PRODUCER_CONFIG", "{}"))
 if os.environ.get("SERVICE_KAFKA"):
+    EVENT_BUS_PRODUCER = "edx_event_bus_kafka.create_producer"
     EVENT_BUS_CONSUMER = "edx_event_bus_kafka.KafkaEventConsumer"
     EVENT_BUS_KAFKA_BOOTSTRAP_SERVERS = os.environ["SERVICE_KAFKA"]
     EVENT_BUS_KAFKA_SCHEMA_REGISTRY_URL = os.environ["SERVICE_REGISTRY"]
     EVENT_BUS_TOPIC_PREFIX = os.environ["SERVICE_TOPIC_PREFIX"]
-EVENT_BUS_SIDEBUS_TIMEOUT = float(os.environ.get("SERVICE_TIMEOUT", "20"))
+else:
+    EVENT_BUS_PRODUCER = "sidebus_openedx.create_producer"
+    EVENT_BUS_CONSUMER = "sidebus_openedx.SidebusEventConsumer"
+    EVENT_BUS_SIDEBUS_TIMEOUT = float(os.environ.get("SERVICE_TIMEOUT", "20"))

@@ -2,24 +2,31 @@
 
 import json
 import sys
+from datetime import datetime
 
 from django.core.management.base import BaseCommand
-from opaque_keys.edx.keys import UsageKey
-from openedx_events.content_authoring.data import XBlockData
+from openedx_events.event_bus import get_producer
+from openedx_events.event_bus.avro.deserializer import AvroSignalDeserializer
 from openedx_events.tooling import OpenEdxPublicSignal, load_all_signals
 
-from service.signals import FlagsData
+from service.signals import FLAGS_CHANGED, FlagsData
 
 
 class Command(BaseCommand):
-    help = "Reads [[event type, attributes], ...] from its standard input, and sends them."
+    help = "Reads [[event type, data, time or null], ...] from its standard input, and sends them."
 
     def handle(self, *_, **__):
         load_all_signals()
-        for event_type, attributes in json.load(sys.stdin):
+        for event_type, data, time in json.load(sys.stdin):
             signal = OpenEdxPublicSignal.get_signal_by_type(event_type)
-            if "flags" in signal.init_data:
-                signal.send_event(flags=FlagsData(**attributes))
-            else:
-                key = UsageKey.from_string(attributes.pop("usage_key"))
-                signal.send_event(xblock_info=XBlockData(usage_key=key, **attributes))
+            signal.send_event(
+                time=time and datetime.fromisoformat(time), **arguments_of(signal, data)
+            )
+        # The stock producer has only handed them to a thread.
+        getattr(get_producer(), "prepare_for_shutdown", lambda: None)()
+
+
+def arguments_of(signal, data):
+    if signal is FLAGS_CHANGED:  # its falsy values are of interest: openedx-events drops them
+        return {"flags": FlagsData(**data["flags"])}
+    return AvroSignalDeserializer(signal).from_dict(data)
