@@ -89,7 +89,7 @@ class Journal:
 
     def write(self, path):
         """As JSON lines, for whoever looks for the reason of a failure."""
-        with open(path, "w") as file:
+        with self._lock, open(path, "w") as file:
             file.write(json.dumps({"seed": self.seed}) + "\n")
             for when, text in self.notes:
                 file.write(json.dumps({"at": when, "note": text}) + "\n")

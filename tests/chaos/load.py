@@ -35,15 +35,13 @@ class Publisher(threading.Thread):
     def run(self):
         number = 0
         while not self._stopping.is_set():
-            events = [
-                Event(type=TYPE, id=f"{self._name}-{each}", key=self._key(each), data=b"x" * 100)
-                for each in range(number, number + self._batch)
-            ]
+            events = [self._event(each) for each in range(number, number + self._batch)]
             number += self._batch
             self._stopping.wait(self._pause if self._publish(events) else 0.1)
 
-    def _key(self, number):
-        return f"{self._name} {number % self._keys}".encode()
+    def _event(self, number):
+        key = f"{self._name} {number % self._keys}"
+        return Event(type=TYPE, id=f"{self._name}-{number}", key=key.encode(), data=b"x" * 100)
 
     def _publish(self, events):
         """False: some were not written."""
@@ -67,10 +65,21 @@ class Subscriber(threading.Thread):
     """One stream, whose events are acked in any order, some of them late.
 
     hold: how many it likes to have unsettled. deaf_to_draining: goes on as if nobody had said that
-    the gateway goes away.
+    the gateway goes away. start: more fields of SubscribeStart.
     """
 
-    def __init__(self, name, gateway, group, journal, window=200, hold=40, deaf_to_draining=False):
+    def __init__(
+        self,
+        name,
+        gateway,
+        group,
+        journal,
+        *event_types,
+        window=200,
+        hold=40,
+        deaf_to_draining=False,
+        **start,
+    ):
         super().__init__(daemon=True)
         self.name, self._journal = name, journal
         self._hold, self._deaf_to_draining = hold, deaf_to_draining
@@ -79,7 +88,8 @@ class Subscriber(threading.Thread):
         self._held = []
         self._leaving = None
         self._bus = Bus(gateway.endpoint)
-        self._stream = self._bus.subscribe(group, TYPE, window=api.Window(events=window))
+        start["window"] = api.Window(events=window)
+        self._stream = self._bus.subscribe(group, *(event_types or [TYPE]), **start)
         self.status = None
         self.start()
 

@@ -4,7 +4,10 @@ import time
 
 import checker
 import grpc
+from journal import Journal
 from load import Publisher, Subscriber
+from openedx_load import NEW, ROUTES, KnownPublisher, NewTypesPublisher
+from sidebus.v1 import event_bus_pb2 as api
 from waiting import eventually
 
 OK = (grpc.StatusCode.OK, None)
@@ -141,3 +144,67 @@ def settled_and_not_committed(journal, places):
     }
     if lost:
         yield f"I10: the stream ended well, and not committed: {checker.sample(lost)}"
+
+
+def registry_away(one, cold, registry, cluster, group, journal, lasts, recovery):
+    """The schema registry goes under load. What has its schemas goes on; a gateway that has none of
+    them (`cold`) waits for it, and so do publishers of new types; a group loses nothing and
+    dead-letters nothing. lasts(delivered) returns when it may come back; delivered(): how many
+    events were delivered meanwhile. recovery: seconds from then until what waited goes on.
+    """
+    topic = f"{one.prefix}-orders"
+    cold_group, cold_journal = f"{group}-cold", Journal(journal.seed)
+    wanted = {"data_format": api.DATA_FORMAT_JSON, "topics": ["orders"]}
+    publisher = KnownPublisher("p", one, journal, keys=40)
+    warm_one = Subscriber("warm", one, group, journal, *ROUTES, **wanted)
+    eventually(lambda: len(journal.deliveries) >= 600, "deliveries", 60)
+
+    registry.stop()
+    went, before = time.monotonic(), len(journal.deliveries)
+    used = [each.cpu_seconds() for each in (one, cold)]
+    newcomer = NewTypesPublisher(one, journal)
+    cold_one = Subscriber("cold", cold, cold_group, cold_journal, *ROUTES, **wanted)
+    lasts(lambda: len(journal.deliveries) - before)
+    away, during = time.monotonic() - went, len(journal.deliveries) - before
+    used = [each.cpu_seconds() - was for each, was in zip((one, cold), used, strict=True)]
+    found = []
+    if newcomer.answered or cold_journal.deliveries:
+        found.append("somebody has a schema without the registry: this run proves nothing")
+    registry.start()
+    back = time.monotonic()
+
+    def since_return(condition, what):
+        eventually(condition, what, 60)
+        return time.monotonic() - back
+
+    first = (
+        since_return(lambda: cold_journal.deliveries, "a delivery of what waited"),
+        since_return(lambda: newcomer.answered, "an answer to the publisher of new types"),
+    )
+    all_new = since_return(lambda: newcomer.done, "all answers to it")
+    publisher.stop()
+    newcomer.close()
+    for each in (warm_one, cold_one):
+        each.settle_all()
+    for name in (group, cold_group):
+        all_settled = since_return(
+            lambda name=name: all_is_committed(cluster, name, topic), "the end of all work"
+        )
+    assert [warm_one.leave("drain"), cold_one.leave("drain")] == [OK, OK]
+    note = (
+        f"{len(journal.published)} events; registry away for {away:.1f} s: {during} delivered, "
+        f"{used[0]:.2f} s of processor time, {used[1]:.2f} s where all waited; after its return: "
+        f"first delivery {first[0]:.2f} s, first new type published {first[1]:.2f} s, all "
+        f"{len(NEW)} {all_new:.2f} s, all settled {all_settled:.2f} s"
+    )
+    print(note)
+    journal.note(note)
+    if max(first) > recovery:
+        found.append(f"recovery took {max(first):.1f} s, not {recovery} s")
+    dead = sorted(each for each in cluster.topics() if each.startswith(f"{topic}.{group}"))
+    if dead:
+        found.append(f"dead letters: {dead}")
+    found += verdict(journal, cluster, group, topic, checker.settles(journal))
+    positions = cluster.committed(cold_group, topic), cluster.ends(topic)
+    found += checker.complete(cold_journal, cluster.records(topic), *positions)
+    return [*found, *checker.order(cold_journal)]

@@ -191,3 +191,13 @@ def registry():
     url = os.environ.get("SIDEBUS_TEST_REGISTRY")
     assert url, "run ./dev e2e, or set SIDEBUS_TEST_REGISTRY: tests/support/registry.py run"
     return url
+
+
+@pytest.fixture
+def registry_way(registry):
+    """A way to it that can be stopped and started, and the URL through it."""
+    from relay import way_to
+
+    way, url = way_to(registry)
+    with way:
+        yield way, url

@@ -8,11 +8,15 @@ import random
 import time
 from collections import Counter
 
+import openedx_load
 import pytest
 import scenarios
 from conftest import ROOT
 from journal import Delivered, Journal
 from load import QUICK, ROUTES
+from registry import Registry
+from relay import way_to
+from waiting import eventually
 
 
 def long(*values):
@@ -74,6 +78,53 @@ def test_a_gateway_stopped_under_load_answers_and_commits_everything(
     one = gateway(ROUTES, shutdown={"grace": "4s"})
 
     judged(scenarios.stopped_under_load, one, cluster, group, grace=4, stops=stops, stuck=stuck)
+
+
+def until_much_was_delivered(delivered):
+    eventually(lambda: delivered() >= 2000, lambda: f"2000 deliveries; {delivered()}", 60)
+
+
+def for_half_a_minute(_):
+    began = time.monotonic()
+    eventually(lambda: time.monotonic() - began >= 30, "the end of the outage", 60)
+
+
+@pytest.mark.parametrize(
+    ("stopped", "lasts", "recovery"),
+    [("registry_way", until_much_was_delivered, 60), long("own_registry", for_half_a_minute, 5)],
+)
+def test_an_outage_of_the_registry_loses_nothing_and_makes_no_dead_letters(
+    gateway, cluster, group, judged, request, stopped, lasts, recovery
+):
+    away, url = request.getfixturevalue(stopped)
+    config = {"encoding": "openedx", "schema_registry": {"url": url}}
+    one, cold = (gateway(openedx_load.ROUTES, **config) for _ in range(2))
+
+    judged(scenarios.registry_away, one, cold, away, cluster, group, lasts=lasts, recovery=recovery)
+
+
+class RegistryAndWay:
+    """It is there again when it serves, and not a little before."""
+
+    def __init__(self, registry, way):
+        self._registry, self._way = registry, way
+
+    def stop(self):
+        self._way.stop()
+        self._registry.stop()
+
+    def start(self):
+        self._registry.start()
+        self._way.start()
+
+
+@pytest.fixture
+def own_registry():
+    """A registry that is really stopped and started, and its URL."""
+    with Registry() as registry:
+        way, url = way_to(registry.start().address)
+        with way:
+            yield RegistryAndWay(registry, way), url
 
 
 # --- the checker itself ---------------------------------------------------------------------------

@@ -8,12 +8,10 @@ import time
 import uuid
 from datetime import UTC, datetime
 
-import pytest
 from bus import fault
 from lenient_registry import LenientRegistry
 from openedx_wire import REFUSED, VECTORS, ask, avro_string, framed
 from prometheus import Metrics
-from registry import Registry
 from sidebus.v1 import event_bus_pb2 as api
 from sidebus.v1.event_pb2 import Event
 from waiting import eventually
@@ -39,12 +37,6 @@ KEY_OF = {
 
 def openedx(registry):
     return {"encoding": "openedx", "schema_registry": {"url": registry}}
-
-
-@pytest.fixture
-def own_registry():
-    with Registry() as one:
-        yield one.start()
 
 
 def schema_of(event_type):
@@ -289,11 +281,12 @@ def test_without_registering_only_what_is_registered_is_written(
     assert values[0] == values[1]
 
 
-def test_an_outage_of_the_registry_costs_new_types_only(gateway, connect, own_registry):
-    one = gateway(ROUTES, partitions=1, **openedx(own_registry.address))
+def test_an_outage_of_the_registry_costs_new_types_only(gateway, connect, registry_way):
+    way, url = registry_way
+    one = gateway(ROUTES, partitions=1, **openedx(url))
     bus = connect(one)
     bus.must_publish(event_of(PUBLISHED))
-    own_registry.kill()
+    way.stop()
 
     begun = time.monotonic()
     known, new, behind = bus.publish(event_of(PUBLISHED), event_of(DELETED), event_of(PUBLISHED))
@@ -307,7 +300,7 @@ def test_an_outage_of_the_registry_costs_new_types_only(gateway, connect, own_re
     bus.must_publish(*(event_of(PUBLISHED) for _ in range(100)))
     assert time.monotonic() - begun < 5
 
-    own_registry.start()
+    way.start()
 
     def written():
         (result,) = bus.publish(event_of(DELETED))

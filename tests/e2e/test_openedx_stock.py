@@ -16,7 +16,7 @@ from datetime import datetime
 
 import pytest
 from django_service import Service, beside, on_kafka
-from openedx_wire import REFUSED, VECTORS
+from openedx_wire import REFUSED, VECTORS, key_field
 from sidebus.v1 import event_bus_pb2 as api
 from waiting import eventually
 
@@ -37,26 +37,6 @@ def pythons():
 @pytest.fixture(scope="module", params=pythons())
 def python(request):
     return request.param
-
-
-def key_field(schema):
-    """The path of the first field that can be a key."""
-    names = {}
-
-    def search(node, path):
-        if node["type"] == "record":
-            names[node["name"]] = node
-            for field in node["fields"]:
-                kind = field["type"]
-                kind = names.get(kind, kind) if isinstance(kind, str) else kind
-                inner = [*path, field["name"]]
-                if kind == "string":
-                    return inner
-                if isinstance(kind, dict) and (found := search(kind, inner)):
-                    return found
-        return None
-
-    return ".".join(search(schema, []))
 
 
 ROUTES = {

@@ -19,6 +19,26 @@ VECTORS = {
 REFUSED = "org.openedx.enterprise.subsidy.redemption-reversed.v1"
 
 
+def key_field(schema):
+    """The path of the first field that can be a key."""
+    names = {}
+
+    def search(node, path):
+        if node["type"] == "record":
+            names[node["name"]] = node
+            for field in node["fields"]:
+                kind = field["type"]
+                kind = names.get(kind, kind) if isinstance(kind, str) else kind
+                inner = [*path, field["name"]]
+                if kind == "string":
+                    return inner
+                if isinstance(kind, dict) and (found := search(kind, inner)):
+                    return found
+        return None
+
+    return ".".join(search(schema, []))
+
+
 def framed(schema_id, avro):
     """As Confluent's serializers do it."""
     return b"\x00" + struct.pack(">I", schema_id) + avro

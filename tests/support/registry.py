@@ -3,7 +3,7 @@
     python3 tests/support/registry.py run [--env NAME] -- COMMAND...
 
 runs COMMAND with the URL of its Confluent API in SIDEBUS_TEST_REGISTRY, stops the registry whatever
-happens, and ends with COMMAND's exit code. What it holds is in memory, and gone at the end.
+happens, and ends with COMMAND's exit code. What it holds is gone at the end.
 
 Needs a Java runtime (17) and, the first time, Maven: the registry is kept in $SIDEBUS_CACHE
 (~/.cache/sidebus). Nothing but Python's standard library is used here.
@@ -35,7 +35,7 @@ def fetch(folder):
 
 
 class Registry(service.JavaService):
-    """One registry. `kill`, then `start`: the same port, and nothing in it."""
+    """One registry. `stop` or `kill`, then `start`: the same port and the same schemas."""
 
     name = "registry"
 
@@ -74,6 +74,8 @@ class Registry(service.JavaService):
             "quarkus.http.host": "127.0.0.1",
             "quarkus.http.port": self._port,
             "quarkus.http.access-log.enabled": "false",
+            # In a file, and there before the answer is.
+            "apicurio.datasource.url": f"jdbc:h2:file:{self._folder}/schemas;WRITE_DELAY=0",
             # Schemas are the same when their canonical forms are, as with Confluent's.
             "apicurio.ccompat.use-canonical-hash": "true",
         } | self._more_properties
