@@ -201,3 +201,19 @@ def registry_way(registry):
     way, url = way_to(registry)
     with way:
         yield way, url
+
+
+@pytest.fixture
+def service(tmp_path):
+    """Makes Django services beside a gateway, whose consumers end with the test."""
+    from django_service import Service, beside
+
+    made = []
+
+    def make(name, gateway):
+        made.append(Service(name, tmp_path, beside(gateway)))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()

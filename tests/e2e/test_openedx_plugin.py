@@ -9,7 +9,7 @@ import uuid
 from collections import Counter
 
 import pytest
-from django_service import DELETED, FLAGS, PUBLISHED, ROUTES, Service, beside, block, usage_key
+from django_service import DELETED, FLAGS, PUBLISHED, ROUTES, block, usage_key, usage_keys
 from gateway import sidebus
 from sidebus.v1.event_pb2 import Event
 from waiting import eventually
@@ -28,30 +28,12 @@ def one(request, gateway, registry):
     return gateway(ROUTES | UNKNOWN_ROUTES, **config)
 
 
-@pytest.fixture
-def service(tmp_path):
-    """Makes services, whose consumers end with the test."""
-    made = []
-
-    def make(name, gateway):
-        made.append(Service(name, tmp_path, beside(gateway)))
-        return made[-1]
-
-    yield make
-    for each in made:
-        each.close()
-
-
 def await_pinned(cluster, group, topic):
     """Until the group has its position on every partition: from then on it misses nothing."""
     eventually(
         lambda: len(cluster.committed(group, topic)) == len(cluster.partitions(topic)),
         f"positions of {group}",
     )
-
-
-def usage_keys(received):
-    return [each["data"]["xblock_info"]["usage_key"] for each in received]
 
 
 # --- around ---------------------------------------------------------------------------------------

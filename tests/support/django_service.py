@@ -40,6 +40,10 @@ def block(number, event_type=PUBLISHED, block_type="video"):
     return [event_type, {"xblock_info": info}, None]
 
 
+def usage_keys(received):
+    return [each["data"]["xblock_info"]["usage_key"] for each in received]
+
+
 def beside(gateway):
     """Where a service is that has our plugin."""
     return {"SIDEBUS_ENDPOINT": gateway.endpoint}
@@ -91,10 +95,10 @@ class Service:
         assert sum(log.count(each) for each in PUBLISHED_LINES) == len(events), log
 
     def consume(self, topic, group, extra=None, **variables):
-        """Starts consume_events. Its receivers write down what they get."""
+        """Starts consume_events. Its receivers write down what they get. extra: or its text."""
         arguments = ["consume_events", "-t", topic, "-g", group]
         if extra:
-            arguments += ["--extra", json.dumps(extra)]
+            arguments += ["--extra", extra if isinstance(extra, str) else json.dumps(extra)]
         with open(self.log_file, "ab") as log:
             self.consumer = subprocess.Popen(
                 self._command(arguments),
