@@ -43,7 +43,7 @@ class ConsumerOptions:
             event_types=_texts(given, "event_types"),
             start_from=_start_from(given.get("start_from", _settings.start_from())),
             max_attempts=_attempts(given.get("max_attempts", _settings.max_attempts())),
-            member=given.get("consumer_name"),
+            member=_text(given, "consumer_name"),
         )
 
 
@@ -59,9 +59,18 @@ def _refuse(given: Mapping[str, Any]) -> None:
 
 def _texts(given: Mapping[str, Any], name: str) -> tuple[str, ...]:
     value = given.get(name, ())
-    if isinstance(value, str) or not all(isinstance(one, str) and one for one in value):
+    if not isinstance(value, list | tuple) or not all(
+        isinstance(one, str) and one for one in value
+    ):
         raise ValueError(f"{name} is {value!r}; it must be a list of names")
     return tuple(value)
+
+
+def _text(given: Mapping[str, Any], name: str) -> str | None:
+    value = given.get(name)
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"{name} is {value!r}; it must be a text")
+    return value
 
 
 def _start_from(value: Any) -> sidebus.StartFrom:
