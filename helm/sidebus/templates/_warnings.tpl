@@ -1,0 +1,49 @@
+{{/* What is allowed and may be a mistake, as JSON: {"warnings": [...]}. */}}
+{{- define "sidebus-chart.warnings" -}}
+{{- $values := .Values.sidebus -}}
+{{- $config := $values.config -}}
+{{- $limits := $values.resources.limits | default dict -}}
+{{- $warnings := list -}}
+{{- if ne .Values.mode "none" -}}
+{{- if not $limits.memory -}}
+{{- $warnings = append $warnings "sidebus.resources: no memory limit; the gateway's own bound is config.limits.memory, besides what it needs for itself" -}}
+{{- else -}}
+{{- $budget := ($config.limits | default dict).memory | default "128MiB" -}}
+{{- if lt (include "sidebus.bytes" $limits.memory | int64) (add (include "sidebus.bytes" $budget | int64) 67108864) -}}
+{{- $warnings = append $warnings (printf "sidebus.resources.limits.memory: %v is less than config.limits.memory (%s) and 64 MiB for the process; it may be killed under load" $limits.memory $budget) -}}
+{{- end -}}
+{{- end -}}
+{{- if not $values.resources.requests -}}
+{{- $warnings = append $warnings "sidebus.resources: no requests" -}}
+{{- end -}}
+{{- range $config.listen -}}
+{{- if kindIs "map" . -}}
+{{- if .allow_insecure -}}
+{{- $warnings = append $warnings (printf "sidebus.config.listen: %s has no TLS; who reaches the pod may publish and subscribe%s" .address ($.Values.networkPolicy.enabled | ternary "" "; networkPolicy.enabled narrows that down")) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if $config.reflection -}}
+{{- $warnings = append $warnings "sidebus.config.reflection is on; it is for development" -}}
+{{- end -}}
+{{- if eq ($config.broker | default dict | dig "kind" "") "embedded" -}}
+{{- $warnings = append $warnings "sidebus.config.broker.kind: embedded keeps events in the memory of one pod and forgets them; it is for trying things out" -}}
+{{- end -}}
+{{- if not $values.image.digest -}}
+{{- $warnings = append $warnings "sidebus.image.digest is not set; a tag may come to mean another image" -}}
+{{- end -}}
+{{- if $values.allowInsecureValues -}}
+{{- $warnings = append $warnings "sidebus.allowInsecureValues: passwords of the configuration are in a ConfigMap" -}}
+{{- end -}}
+{{- if include "sidebus.hasExistingConfig" . -}}
+{{- $warnings = append $warnings "sidebus.existingConfig: the chart does not see the file; it must have the addresses that the chart's README names, and pods are not replaced when it changes" -}}
+{{- end -}}
+{{- if and (eq .Values.mode "sidecar-example") (not $values.native) -}}
+{{- $warnings = append $warnings "sidebus.native is off; the application may start before the gateway, and end after it" -}}
+{{- end -}}
+{{- if and (eq .Values.mode "deployment") .Values.autoscaling.enabled -}}
+{{- $warnings = append $warnings "autoscaling: more pods than a topic has partitions do not make its group faster" -}}
+{{- end -}}
+{{- end -}}
+{{- dict "warnings" $warnings | toJson -}}
+{{- end -}}

@@ -1,0 +1,116 @@
+"""A gateway's container without a cluster: its files in a folder, and a process."""
+
+import os
+import socket
+import subprocess
+import urllib.request
+
+from charts import configurations, gateway, objects, pod_specs, run
+from expected import BINARY
+from waiting import eventually
+
+ENVIRONMENT = os.environ | {"POD_NAME": "pod-0"}
+
+
+def lay_out(case, folder):
+    """The files of the gateway's pod of a case below `folder`: configuration and secrets."""
+    documents = objects(case)
+    data = configurations(documents)[0]
+    spec = next(filter(gateway, pod_specs(documents).values()))
+    mounts = {mount["name"]: mount["mountPath"] for mount in gateway(spec)["volumeMounts"]}
+    for volume in spec["volumes"]:
+        where = folder / mounts.get(volume["name"], "nowhere").lstrip("/")
+        where.mkdir(parents=True, exist_ok=True)
+        for item in volume.get("configMap", {}).get("items", []):
+            path = where / item["path"]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(moved(data[item["key"]], folder))
+        if "secret" in volume:
+            for name in ("username", "password", "ca.crt"):
+                (where / name).write_text("secret\n")
+    return gateway(spec)
+
+
+def moved(text, folder):
+    """Paths of the pod become paths below `folder`."""
+    for top in ("/run/", "/etc/sidebus"):
+        text = text.replace(top, f"{folder}{top}")
+    return text
+
+
+def free_ports(count):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+class Container:
+    """The gateway's container of a case as a process: as rendered, but for paths and addresses."""
+
+    def __init__(self, case, folder):
+        self.spec = lay_out(case, folder)
+        self._others = []
+        admin, probes = free_ports(2)
+        self._ports = {"admin": admin, "probes": probes}
+        config = folder / "etc/sidebus/config.yaml"
+        text = config.read_text()
+        for old, new in (("0.0.0.0:7421", admin), ("0.0.0.0:7422", probes)):
+            assert old in text
+            text = text.replace(old, f"127.0.0.1:{new}")
+        config.write_text(text)
+        self._environment = ENVIRONMENT | {
+            one["name"]: moved(one["value"], folder) for one in self.spec["env"] if "value" in one
+        }
+        self.process = subprocess.Popen(
+            [BINARY, *(moved(part, folder) for part in self.spec["args"])],
+            env=self._environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def __enter__(self):
+        """When the startup probe succeeds."""
+        eventually(lambda: self.probe("startupProbe"), "the startup probe")
+        return self
+
+    def __exit__(self, *_):
+        for process in [*self._others, self.process]:
+            process.kill()
+            process.wait()
+
+    def probe(self, name):
+        """Whether the kubelet's probe succeeds."""
+        target = self.spec[name]["httpGet"]
+        url = f"http://127.0.0.1:{self._ports[target['port']]}{target['path']}"
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    def run(self, *command):
+        """`kubectl exec`: a program of the image."""
+        assert command[0] == "/usr/local/bin/sidebus"
+        return run(BINARY, *command[1:], env=self._environment)
+
+    def start(self, *command):
+        """Another container of the pod, until the pod ends."""
+        assert command[0] == "/usr/local/bin/sidebus"
+        self._others.append(
+            subprocess.Popen(
+                [BINARY, *command[1:]],
+                env=self._environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        )
+
+    def metrics(self):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._ports['admin']}/metrics") as answer:
+            return answer.read().decode()
+
+    @property
+    def admin(self):
+        return f"127.0.0.1:{self._ports['admin']}"
