@@ -1,9 +1,23 @@
 """Every values file of the charts renders as expected, with each helm, for each Kubernetes."""
 
 import shutil
+from types import SimpleNamespace
 
 import pytest
-from charts import CASES, CHART, EXAMPLE, HELMS, KUBERNETES, helm, objects, rendered, template
+from charts import (
+    CASES,
+    CHART,
+    EXAMPLE,
+    HELMS,
+    KUBERNETES,
+    gateway,
+    helm,
+    objects,
+    of_kind,
+    pod_specs,
+    rendered,
+    template,
+)
 from expected import BINARY, LIBRARY, files
 from kubernetes import problem
 
@@ -95,3 +109,21 @@ def test_injection_is_refused_where_the_policy_does_not_exist():
 
     assert answer.returncode != 0
     assert "the cluster has no admissionregistration.k8s.io/v1" in answer.stderr
+
+
+def test_the_container_that_a_policy_injects_is_the_sidecar():
+    policy = of_kind(objects("injection"), "MutatingAdmissionPolicy")[0]["spec"]
+    expression = next(
+        one["expression"] for one in policy["variables"] if one["name"] == "container"
+    )
+    variables = SimpleNamespace(
+        args=["serve", "--config=/etc/sidebus/config.yaml"],
+        requests={"cpu": "50m", "memory": "64Mi"},
+        limits={"memory": "192Mi"},
+    )
+    cel = {"variables": variables, "dyn": lambda value: value, "true": True, "false": False}
+
+    injected = eval(expression, cel)  # this much of CEL is Python
+
+    spec = pod_specs(objects("sidecar"))["r-sidebus"]
+    assert injected == gateway(spec)

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from charts import CASES, CHART, HELMS, parse, template
+from charts import CASES, CHART, HELMS, helm, parse, template
 
 BIG = "x" * 100
 
@@ -174,7 +174,7 @@ data: {json: {{ include "sidebus-chart.warnings" . | quote }}}
 
 
 def warnings(case, tmp_path, *settings):
-    """What NOTES.txt warns of, which helm prints only at an installation."""
+    """What NOTES.txt warns of."""
     probe = tmp_path / "values.yaml"
     probe.write_text(json.dumps({"extraObjects": [WARNINGS]}))
     flags = [part for setting in settings for part in ("--set", setting)]
@@ -203,6 +203,24 @@ WARNED = {
     "more pods than partitions": ("deployment-everything", [], "do not make its group faster"),
     "passwords": ("sidecar", ["sidebus.allowInsecureValues=true"], "are in a ConfigMap"),
 }
+
+
+def notes(case):
+    """What a person reads after the installation. Only helm 4 says it without a cluster."""
+    answer = helm("install", "r", CHART, "-f", CASES[case][1], "--dry-run=client")
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout.partition("\nNOTES:\n")[2]
+
+
+def test_notes_say_how_to_go_on():
+    assert "SIDEBUS_ENDPOINT=r-sidebus.default.svc:7420" in notes("deployment")
+    assert "logs deployment/r-sidebus -c app" in notes("sidecar")
+    assert "There is no gateway in this release" in notes("monitoring")
+
+
+def test_notes_warn():
+    assert "\nWARNING: sidebus.config.listen: 0.0.0.0:7420 has no TLS" in notes("deployment")
+    assert "WARNING" not in notes("monitoring")
 
 
 @pytest.mark.parametrize("reason", WARNED)
