@@ -29,15 +29,15 @@ def golden(case):
 
 
 def manifest(name):
+    """A case without what only helm and Prometheus' operator know."""
     case = MANIFESTS[name]
-    documents = rendered(case).split("---\n")
-    kept = [HELMS_OWN.sub("", text) for text in documents if "helm.sh/hook: test" not in text]
-    text = (
-        "---\n".join(kept)
-        .replace("r-sidebus", "sidebus")
-        .replace("instance: r\n", "instance: sidebus\n")
-    )
-    text = text.replace('gateway: "r"', 'gateway: "sidebus"')
+    kept = [
+        HELMS_OWN.sub("", text)
+        for text in rendered(case).split("---\n")
+        if "helm.sh/hook: test" not in text and "apiVersion: monitoring.coreos.com/" not in text
+    ]
+    text = "---\n".join(kept).replace("r-sidebus", "sidebus")
+    text = re.sub(r"((?:instance|gateway): )\"?r\"?\n", r"\1sidebus\n", text)
     return (
         f"# helm/sidebus/ci/{case}-values.yaml without helm. Made by: ./dev helm --update\n{text}"
     )
