@@ -54,9 +54,14 @@ def install(folder):
                     (folder / name).chmod(0o755)
 
 
-if __name__ == "__main__":
+def main(folder):
+    names = [name for programs in PROGRAMS.values() for name in programs.values()]
+    if all((folder / name).exists() for name in names):
+        return
     if platform.machine() != "x86_64":
-        sys.exit(
-            f"put helm3, helm4 and kubectl into {sys.argv[1]}: there are none for this machine"
-        )
-    install(Path(sys.argv[1]))
+        sys.exit(f"there are no {', '.join(names)} for this machine: put them into {folder}")
+    install(folder)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
