@@ -44,7 +44,9 @@ class AnswerTable {
 
   static constexpr Duration kKeepRefusals = std::chrono::seconds(10);
   static constexpr Duration kMinPause = std::chrono::milliseconds(250);
-  static constexpr Duration kMaxPause = std::chrono::seconds(5);
+  // This, OutageGate's and AwaitedSchemas' come one after another in the worst case: all are back 5 s
+  // after the registry.
+  static constexpr Duration kMaxPause = std::chrono::seconds(1);
 
   AnswerTable(std::size_t max_entries, std::size_t max_bytes) : known_(max_entries, max_bytes) {}
 

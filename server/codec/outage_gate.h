@@ -29,7 +29,7 @@ class OutageGate {
   enum class Pass : std::uint8_t { kNone, kFree, kProbe };
 
   static constexpr Duration kMinPause = std::chrono::milliseconds(250);
-  static constexpr Duration kMaxPause = std::chrono::seconds(2);
+  static constexpr Duration kMaxPause = std::chrono::seconds(1);
 
   // Whether a request may go out. One that may must be Answered() or Failed().
   Pass Enter(SteadyTime now) {

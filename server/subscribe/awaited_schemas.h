@@ -31,7 +31,7 @@ namespace sidebus {
 class AwaitedSchemas {
  public:
   static constexpr Duration kMinPause = std::chrono::milliseconds(250);
-  static constexpr Duration kMaxPause = std::chrono::seconds(2);
+  static constexpr Duration kMaxPause = std::chrono::seconds(1);
 
   // The record is in state decoding from now on, until Leave().
   void Await(BufferedRecord& record, const AwaitedSchema& schema);
