@@ -15,6 +15,8 @@ POD = 'job="sidebus",namespace="shop",pod="shop-1"'
 GROUP = POD + ',group="billing"'
 PUBLISHED = "sidebus_published_events_total{" + POD + ',event_type="order.created",outcome="%s"}'
 SLOW = "sidebus_publish_duration_seconds_bucket{" + POD + ',event_type="order.created",le="%s"}'
+LAG = "sidebus_consumer_lag_%s{" + GROUP + ',topic="orders"}'
+FATAL = "sidebus_kafka_fatal_errors_total{" + POD + ',client="producer",code="FENCED"}'
 
 # Alert: (series with a value per minute, a minute without it, one with it or None, its labels).
 POD_LABELS = {"namespace": "shop", "pod": "shop-1"}
@@ -64,17 +66,24 @@ CASES_OF = {
             *(6, 7, POD_LABELS),
         )
     ],
+    "SidebusFatalClient": [
+        (
+            {FATAL: "0x5 1x20"},
+            *(5, 6, POD_LABELS | {"job": "sidebus", "client": "producer", "code": "FENCED"}),
+        ),
+        (
+            {FATAL: "_x5 1x20"},
+            *(4, 6, POD_LABELS | {"job": "sidebus", "client": "producer", "code": "FENCED"}),
+        ),
+        ({FATAL: "3x60"}, 60, None, {}),
+    ],
     "SidebusLagGrowing": [
         (
-            {"sidebus_consumer_lag_events{" + GROUP + ',topic="orders"}': "0+100x60"},
-            *(25, 27, {"namespace": "shop", "group": "billing", "topic": "orders"}),
+            {LAG % "seconds": "0+60x60", LAG % "events": "0+100x60"},
+            *(20, 22, {"namespace": "shop", "group": "billing", "topic": "orders"}),
         ),
-        (
-            {"sidebus_consumer_lag_events{" + GROUP + ',topic="orders"}': "9000-100x60"},
-            60,
-            None,
-            {},
-        ),
+        ({LAG % "seconds": "900x60", LAG % "events": "9000-100x60"}, 60, None, {}),
+        ({LAG % "seconds": "30x60", LAG % "events": "0+100x60"}, 60, None, {}),
     ],
     "SidebusStuckEvent": [
         (
