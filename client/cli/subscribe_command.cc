@@ -229,9 +229,8 @@ class Subscribing {
                  Printable(event.type()), at.topic(), at.partition(), at.offset(),
                  event.has_key() ? Printable(event.key()) : "-",
                  delivery.attempt() > 1 ? fmt::format("  attempt={}", delivery.attempt()) : "",
-                 event.has_data()
-                     ? Printable(OneLineOfJson(event.data(), event.content_type()))
-                     : "(tombstone)");
+                 event.has_data() ? Printable(OneLineOfJson(event.data(), event.content_type()))
+                                  : "(tombstone)");
     }
   }
 

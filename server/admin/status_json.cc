@@ -55,12 +55,12 @@ void AppendEventType(std::string& out, const EventTypeRoutes& type) {
 }
 
 void AppendPartition(std::string& out, const PartitionState& partition) {
-  out += fmt::format(
-      R"({{"topic":{},"partition":{},"committed":{},"end":{},"held":{},"held_back":{},)"
-      R"("settled_above":{},"oldest_seconds":{:.3f})",
-      JsonString(partition.topic), partition.partition, partition.committed, partition.end,
-      partition.held, partition.held_back, partition.settled_above,
-      SecondsOf(partition.oldest_unsettled));
+  out +=
+      fmt::format(R"({{"topic":{},"partition":{},"committed":{},"end":{},"held":{},"held_back":{},)"
+                  R"("settled_above":{},"oldest_seconds":{:.3f})",
+                  JsonString(partition.topic), partition.partition, partition.committed,
+                  partition.end, partition.held, partition.held_back, partition.settled_above,
+                  SecondsOf(partition.oldest_unsettled));
   if (partition.head) {
     out += fmt::format(R"(,"head":{{"offset":{},"attempt":{},"state":"{}","last_error":{}}})",
                        partition.head->offset, partition.head->attempt,

@@ -37,7 +37,7 @@ GroupProtocol GroupProtocolOf(RebalanceProtocol protocol) {
 }
 
 absl::StatusOr<std::unique_ptr<Broker>> MakeBroker(const Config& config, const Router& router,
-                                                    KafkaMetrics& metrics) {
+                                                   KafkaMetrics& metrics) {
   KafkaBrokerOptions options;
   options.metrics = &metrics;
   options.properties = config.broker.properties;

@@ -84,7 +84,7 @@ class Gateway {
   MemoryBudget publish_budget_;
   MemoryBudget subscribe_budget_;
   MemoryBudget dead_letter_budget_;
-  std::shared_ptr<Health> health_;      // beats on timers_; asked by the two below to the end
+  std::shared_ptr<Health> health_;  // beats on timers_; asked by the two below to the end
   std::unique_ptr<GatewayStatus> status_;
   std::unique_ptr<AdminServer> admin_;  // outlives the timers: /readyz tells to the end
   std::unique_ptr<AdminServer> probes_;

@@ -19,19 +19,22 @@ struct KafkaMetrics::Kind {
         "Requests to Kafka that went wrong, by kind: tx (not sent), rx (no or no good answer), "
         "timeout, retry (sent again).";
     const auto error = [&](std::string_view kind) {
-      return metrics.AddCounter(kErrors, kErrorsHelp, {{"client", name}, {"kind", std::string(kind)}});
+      return metrics.AddCounter(kErrors, kErrorsHelp,
+                                {{"client", name}, {"kind", std::string(kind)}});
     };
     const Labels client = {{"client", name}};
-    requests = metrics.AddCounter("sidebus_kafka_requests_total", "Requests sent to Kafka.", client);
+    requests =
+        metrics.AddCounter("sidebus_kafka_requests_total", "Requests sent to Kafka.", client);
     send_errors = error("tx");
     receive_errors = error("rx");
     timeouts = error("timeout");
     retries = error("retry");
-    round_trip = metrics.AddGauge("sidebus_kafka_rtt_p99_seconds",
-                                  "99th percentile of the time from a request to its answer, of the "
-                                  "slowest broker in the last window; a consumer's answers wait "
-                                  "for records.",
-                                  client);
+    round_trip =
+        metrics.AddGauge("sidebus_kafka_rtt_p99_seconds",
+                         "99th percentile of the time from a request to its answer, of the "
+                         "slowest broker in the last window; a consumer's answers wait "
+                         "for records.",
+                         client);
     throttle = metrics.AddGauge("sidebus_kafka_throttle_max_seconds",
                                 "Longest time that a broker held requests back for a quota, in the "
                                 "last window.",
@@ -58,9 +61,9 @@ struct KafkaMetrics::Kind {
 
   void AddBroker(std::int32_t id) {
     if (brokers.contains(id)) return;
-    brokers.emplace(id, metrics.AddGauge("sidebus_kafka_broker_connected",
-                                         "1 if a broker connection is up.",
-                                         {{"client", name}, {"broker", std::to_string(id)}}));
+    brokers.emplace(
+        id, metrics.AddGauge("sidebus_kafka_broker_connected", "1 if a broker connection is up.",
+                             {{"client", name}, {"broker", std::to_string(id)}}));
   }
 
   Metrics& metrics;

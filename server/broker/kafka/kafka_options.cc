@@ -176,7 +176,8 @@ absl::StatusOr<KafkaConf> MakeProducerConf(const KafkaBrokerOptions& options, Ka
       });
   absl::StatusOr<KafkaConf> conf = MakeConf(options, settings, log);
   if (conf.ok()) {
-    rd_kafka_conf_set_events((*conf).get(), RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_STATS);
+    rd_kafka_conf_set_events((*conf).get(),
+                             RD_KAFKA_EVENT_DR | RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_STATS);
   }
   return conf;
 }

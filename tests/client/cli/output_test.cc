@@ -66,8 +66,9 @@ TEST(PrintableTest, NothingThatATerminalObeysGetsThrough) {
 }
 
 TEST(OneLineOfJsonTest, WhiteSpaceBetweenTokensGoesAndThatInStringsStays) {
-  EXPECT_EQ(OneLineOfJson("{\n  \"a b\": [1,\t2],\r\n \"c\\\\\": \" \\\" x \"}", "application/json"),
-            "{\"a b\":[1,2],\"c\\\\\":\" \\\" x \"}");
+  EXPECT_EQ(
+      OneLineOfJson("{\n  \"a b\": [1,\t2],\r\n \"c\\\\\": \" \\\" x \"}", "application/json"),
+      "{\"a b\":[1,2],\"c\\\\\":\" \\\" x \"}");
   EXPECT_EQ(OneLineOfJson(" [ ] ", "application/vnd.order+json; charset=utf-8"), "[]");
 }
 

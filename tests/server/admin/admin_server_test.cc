@@ -96,14 +96,14 @@ TEST_F(AdminServerTest, MetricsComeInPrometheusTextFormat) {
 }
 
 TEST_F(AdminServerTest, AProbesOnlyServerHasNeitherMetricsNorAStatusPage) {
-  const auto probes_only = AdminServer::Start({.probes_only = true}, metrics_, probes_, status_).value();
+  const auto probes_only =
+      AdminServer::Start({.probes_only = true}, metrics_, probes_, status_).value();
 
   EXPECT_THAT(Exchange(probes_only->address(), "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"),
               StartsWith("HTTP/1.1 200"));
   for (const std::string path : {"/metrics", "/", "/status.json"}) {
-    EXPECT_THAT(
-        Exchange(probes_only->address(), "GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n"),
-        StartsWith("HTTP/1.1 404"));
+    EXPECT_THAT(Exchange(probes_only->address(), "GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n"),
+                StartsWith("HTTP/1.1 404"));
   }
 }
 
@@ -138,7 +138,8 @@ TEST_F(AdminServerTest, WhereStrangersCanAskThereAreMetricsAndNoStatusPage) {
 }
 
 TEST_F(AdminServerTest, OtherPathsAndTraversalsAreNotFound) {
-  for (const char* path : {"/status", "/status.js/x", "/livez/x", "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd"}) {
+  for (const char* path :
+       {"/status", "/status.js/x", "/livez/x", "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd"}) {
     EXPECT_THAT(Ask(path), StartsWith("HTTP/1.1 404")) << path;
   }
 }

@@ -31,8 +31,7 @@ TEST(StatusJsonTest, EventTypesHaveTheirRoutes) {
   StatusReport report;
   report.router = Router::Make(config, "test").value();
 
-  EXPECT_EQ(Parsed(report)["event_types"],
-            json::parse(R"([{"type": "order.created", "routes": [
+  EXPECT_EQ(Parsed(report)["event_types"], json::parse(R"([{"type": "order.created", "routes": [
                 {"topic": "test-orders", "key": "order.id", "enabled": true}]}])"));
 }
 
@@ -44,10 +43,8 @@ TEST(StatusJsonTest, APartitionSaysWhatHoldsItBack) {
   partition.end = 25;
   partition.held_back = 2;
   partition.oldest_unsettled = seconds(90);
-  partition.head = PartitionState::Head{.offset = 10,
-                                        .attempt = 4,
-                                        .state = RecordState::kWaiting,
-                                        .last_error = "says \"no\"\n<b>"};
+  partition.head = PartitionState::Head{
+      .offset = 10, .attempt = 4, .state = RecordState::kWaiting, .last_error = "says \"no\"\n<b>"};
   StatusReport report;
   report.groups.push_back({GroupState{.group = "billing", .topics = {"orders"}}, {partition}});
 

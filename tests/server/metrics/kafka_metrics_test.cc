@@ -25,15 +25,17 @@ TEST_F(KafkaMetricsTest, WhatAClientCountedIsCountedOnce) {
   const auto producer = kafka_.ForClient("producer");
 
   producer->Update({.requests = 10, .send_errors = 1, .timeouts = 2});
-  producer->Update({.requests = 15, .send_errors = 1, .receive_errors = 4, .timeouts = 3, .retries = 5});
+  producer->Update(
+      {.requests = 15, .send_errors = 1, .receive_errors = 4, .timeouts = 3, .retries = 5});
 
   EXPECT_THAT(
       Text(),
-      AllOf(HasSubstr("sidebus_kafka_requests_total{client=\"producer\"} 15\n"),
-            HasSubstr("sidebus_kafka_request_errors_total{client=\"producer\",kind=\"tx\"} 1\n"),
-            HasSubstr("sidebus_kafka_request_errors_total{client=\"producer\",kind=\"rx\"} 4\n"),
-            HasSubstr("sidebus_kafka_request_errors_total{client=\"producer\",kind=\"timeout\"} 3\n"),
-            HasSubstr("sidebus_kafka_request_errors_total{client=\"producer\",kind=\"retry\"} 5\n")));
+      AllOf(
+          HasSubstr("sidebus_kafka_requests_total{client=\"producer\"} 15\n"),
+          HasSubstr("sidebus_kafka_request_errors_total{client=\"producer\",kind=\"tx\"} 1\n"),
+          HasSubstr("sidebus_kafka_request_errors_total{client=\"producer\",kind=\"rx\"} 4\n"),
+          HasSubstr("sidebus_kafka_request_errors_total{client=\"producer\",kind=\"timeout\"} 3\n"),
+          HasSubstr("sidebus_kafka_request_errors_total{client=\"producer\",kind=\"retry\"} 5\n")));
 }
 
 TEST_F(KafkaMetricsTest, AClientThatWasMadeAnewCountsOn) {
@@ -53,14 +55,16 @@ TEST_F(KafkaMetricsTest, ClientsOfOneKindAreAddedUpAndTheWorstOfThemIsShown) {
   one->Update({.requests = 1, .round_trip_p99 = 0.25, .throttle_max = 1});
   other->Update({.requests = 2, .round_trip_p99 = 0.5});
 
-  EXPECT_THAT(Text(), AllOf(HasSubstr("sidebus_kafka_requests_total{client=\"consumer\"} 3\n"),
-                            HasSubstr("sidebus_kafka_rtt_p99_seconds{client=\"consumer\"} 0.5\n"),
-                            HasSubstr("sidebus_kafka_throttle_max_seconds{client=\"consumer\"} 1\n")));
+  EXPECT_THAT(Text(),
+              AllOf(HasSubstr("sidebus_kafka_requests_total{client=\"consumer\"} 3\n"),
+                    HasSubstr("sidebus_kafka_rtt_p99_seconds{client=\"consumer\"} 0.5\n"),
+                    HasSubstr("sidebus_kafka_throttle_max_seconds{client=\"consumer\"} 1\n")));
 
   other.reset();
 
-  EXPECT_THAT(Text(), AllOf(HasSubstr("sidebus_kafka_requests_total{client=\"consumer\"} 3\n"),
-                            HasSubstr("sidebus_kafka_rtt_p99_seconds{client=\"consumer\"} 0.25\n")));
+  EXPECT_THAT(Text(),
+              AllOf(HasSubstr("sidebus_kafka_requests_total{client=\"consumer\"} 3\n"),
+                    HasSubstr("sidebus_kafka_rtt_p99_seconds{client=\"consumer\"} 0.25\n")));
 }
 
 TEST_F(KafkaMetricsTest, ABrokerIsConnectedWhileOneClientOfTheKindIs) {
