@@ -28,6 +28,7 @@ from waiting import eventually
 
 SHUTDOWN_GRACE = 4  # of the gateway, in seconds
 GRACE = 12  # terminationGracePeriodSeconds: room for the application, and then for the gateway
+pytestmark = pytest.mark.timeout(240)  # three pods on a busy machine
 PROGRAM = ROOT / "tests/support/application.py"
 
 
