@@ -356,26 +356,27 @@ def test_one_gateway_writes_some_topics_for_open_edx_and_others_as_cloudevents(
 
 
 def test_schemas_of_the_configuration_are_registered_at_the_start_when_the_registry_is_there(
-    gateway, connect, own_registry, tmp_path
+    gateway, connect, registry_way, tmp_path
 ):
+    way, url = registry_way
     name = PUBLISHED.replace(".", "+") + "_schema.avsc"
     (tmp_path / name).write_text(json.dumps(VECTORS[PUBLISHED]["schema"]))
-    config = openedx(own_registry.address)
+    config = openedx(url)
     config["schema_registry"]["register"] = "load"
-    own_registry.stop()
+    way.stop()
 
     one = gateway(ROUTES, partitions=1, schemas={"directory": str(tmp_path)}, **config)
     status, text = one.get("/readyz?verbose")
     assert status == 200
     assert "2 not registered yet" in text
-    own_registry.start()
+    way.start()
 
     def all_registered():
         return "registered" not in one.get("/readyz?verbose")[1]
 
     eventually(all_registered, "the gateway asks the registry again", 60)
     subject = f"{one.prefix}-blocks-{PUBLISHED}.CloudEvent"
-    assert subject in get(f"{own_registry.address}/subjects")
+    assert subject in ask(f"{url}/subjects")
     bus = connect(one)
     bus.must_publish(event_of(PUBLISHED))
     (refused,) = bus.publish(event_of(CATALOG))
