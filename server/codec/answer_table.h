@@ -23,8 +23,9 @@ namespace sidebus {
 //   asked      nothing                             Settle(): answered, refused or failed
 //   answered   the value                           until it is pushed out
 //   refused    the error                           kKeepRefusals: unknown
-//   failed     the error (REGISTRY_DOWN)           a pause that doubles with each failure in a row:
-//                                                  unknown, but for the length of the next pause
+//   failed     the error (REGISTRY_DOWN)           a pause that doubles with each failure in a row,
+//                                                  or ForgetFailures(): unknown, but for the length of
+//                                                  the next pause
 //
 // Answered, refused and failed questions are bounded in number and bytes: those that nobody asked
 // for longest are pushed out, and what is larger than all of the room is not kept. Asked ones are
@@ -44,17 +45,18 @@ class AnswerTable {
 
   static constexpr Duration kKeepRefusals = std::chrono::seconds(10);
   static constexpr Duration kMinPause = std::chrono::milliseconds(250);
-  // This, OutageGate's and AwaitedSchemas' come one after another in the worst case: all are back 5 s
-  // after the registry.
-  static constexpr Duration kMaxPause = std::chrono::seconds(1);
+  static constexpr Duration kMaxPause = std::chrono::seconds(5);
 
   AnswerTable(std::size_t max_entries, std::size_t max_bytes) : known_(max_entries, max_bytes) {}
 
   std::optional<Answer> Find(const Key& key, SteadyTime now) {
     const Entry* const found = known_.Find(key);
-    if (found == nullptr || now >= found->until) return std::nullopt;
+    if (found == nullptr || now >= found->until || IsForgotten(*found)) return std::nullopt;
     return found->answer;
   }
+
+  // What failed until now may be asked at once.
+  void ForgetFailures(SteadyTime now) { forgotten_ = now; }
 
   bool IsAsked(const Key& key) const { return asked_.contains(key); }
 
@@ -89,6 +91,10 @@ class AnswerTable {
   };
   static constexpr std::size_t kOverheadBytes = 200;  // of an entry with its nodes, about
 
+  bool IsForgotten(const Entry& entry) const {
+    return entry.pause > Duration(0) && entry.until - entry.pause <= forgotten_;
+  }
+
   void Keep(const Key& key, const Answer& answer, SteadyTime now) {
     Entry entry{answer, SteadyTime::max(), Duration(0)};
     std::size_t bytes = kOverheadBytes + Kind::Bytes(key);
@@ -96,7 +102,7 @@ class AnswerTable {
       bytes += Kind::Bytes(*answer);
     } else if (ReasonOf(answer.status()) == Reason::kRegistryDown) {
       const Entry* const old = known_.Peek(key);
-      const Duration before = old == nullptr ? Duration(0) : old->pause;
+      const Duration before = old == nullptr || IsForgotten(*old) ? Duration(0) : old->pause;
       entry.pause = std::clamp(2 * before, kMinPause, kMaxPause);
       entry.until = now + entry.pause;
     } else {
@@ -112,6 +118,7 @@ class AnswerTable {
   LruMap<Key, Entry, Hash> known_;
   std::unordered_map<Key, std::vector<Waiter>, Hash> asked_;
   std::size_t asked_bytes_ = 0;
+  SteadyTime forgotten_ = SteadyTime::min();  // failures until then do not count
 };
 
 }  // namespace sidebus

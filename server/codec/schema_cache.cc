@@ -101,7 +101,9 @@ std::optional<SchemaCache::AnswerTo<Kind>> SchemaCache::FindOrWait(
     AnswerTable<Kind>& table, const typename Kind::Key& key, Later<typename Kind::Value>& later,
     OutageGate::Pass& pass) {
   const SteadyTime now = clock_.Now();
-  if (auto known = table.Find(key, now); known.has_value()) return known;
+  // While the registry is down the gate alone says who asks: this may be the only question there is.
+  auto known = table.Find(key, now);
+  if (known.has_value() && !(gate_.down() && IsDown(known->status()))) return known;
   if (waiting_ >= options_.max_waiting) return TooMuch();
   if (!table.IsAsked(key)) {
     if (IsFull(AnswerTable<Kind>::AskedBytes(key))) return TooMuch();
@@ -124,6 +126,11 @@ void SchemaCache::OnAnswer(TableOf<Kind> table, const typename Kind::Key& key,
     turned = IsDown(answer.status())
                  ? gate_.Failed(pass, typename Kind::Hash()(key), answer.status(), now)
                  : gate_.Answered(pass);
+    if (turned && !gate_.down()) {
+      texts_.ForgetFailures(now);
+      registered_.ForgetFailures(now);
+      looked_up_.ForgetFailures(now);
+    }
     waiters = (this->*table).Settle(key, answer, now);
     waiting_ -= waiters.size();
     turned = turned && !ending_;

@@ -57,7 +57,7 @@ struct SchemaCacheOptions {
 //                  each is told when it answers
 //
 // An answer of the registry is kept until others push it out, for it never changes; what it refused
-// for 10 s; a failure for a pause of 250 ms, then longer ones up to 1 s (AnswerTable). While the
+// for 10 s; a failure for a pause of 250 ms, then longer ones up to 5 s (AnswerTable). While the
 // registry is down one question at a time finds out whether it still is, and all others fail at
 // once (OutageGate). So an outage costs those who need something new an error at once, and others
 // nothing.
