@@ -161,4 +161,20 @@ absl::StatusOr<SchemaId> ReadFindIdAnswer(std::string_view subject, int status,
   return ReadId(subject, status, answer);
 }
 
+absl::StatusOr<std::set<std::string>> ReadSubjectsAnswer(int status, std::string_view body) {
+  if (status != 200) return DownWith(status);
+  dom::parser parser;
+  dom::array names;
+  const bool is_list = !body.empty() &&
+                       parser.allocate(body.size(), kMaxDepth) == simdjson::SUCCESS &&
+                       parser.parse(body.data(), body.size()).get(names) == simdjson::SUCCESS;
+  if (!is_list) return Down("its answer is no list of subjects: check schema_registry.url");
+  std::set<std::string> subjects;
+  for (const dom::element element : names) {
+    std::string_view name;
+    if (element.get(name) == simdjson::SUCCESS) subjects.emplace(name);
+  }
+  return subjects;
+}
+
 }  // namespace sidebus

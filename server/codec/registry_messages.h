@@ -1,5 +1,6 @@
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -38,5 +39,8 @@ absl::StatusOr<SchemaId> ReadRegisterAnswer(std::string_view subject, int status
 // The answer to POST /subjects/{subject}.
 absl::StatusOr<SchemaId> ReadFindIdAnswer(std::string_view subject, int status,
                                           std::string_view body);
+
+// The answer to GET /subjects: their names. All else is REGISTRY_DOWN.
+absl::StatusOr<std::set<std::string>> ReadSubjectsAnswer(int status, std::string_view body);
 
 }  // namespace sidebus

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
+#include <string_view>
 #include <utility>
 
 #include "server/registry/secret_file.h"
@@ -27,6 +29,20 @@ CurlHeaders Headers() {
 
 long MillisecondsUntil(SteadyTime deadline, SteadyTime now) {
   return std::chrono::ceil<std::chrono::milliseconds>(deadline - now).count();
+}
+
+// Of a line of the head; nullopt: it is another one.
+std::optional<SystemTime> DateOf(std::string_view line) {
+  constexpr std::string_view kName = "date:";
+  const bool is_date =
+      line.size() > kName.size() &&
+      std::equal(kName.begin(), kName.end(), line.begin(), [](char wanted, char found) {
+        return wanted == (found >= 'A' && found <= 'Z' ? found - 'A' + 'a' : found);
+      });
+  if (!is_date) return std::nullopt;
+  const std::time_t date = curl_getdate(std::string(line.substr(kName.size())).c_str(), nullptr);
+  if (date < 0) return std::nullopt;
+  return std::chrono::system_clock::from_time_t(date);
 }
 
 }  // namespace
@@ -116,8 +132,9 @@ absl::Status HttpExchange::ErrorOf(CURLcode code) const {
   }
 }
 
-std::size_t HttpExchange::OnHead(char*, std::size_t size, std::size_t count, void* self) {
+std::size_t HttpExchange::OnHead(char* data, std::size_t size, std::size_t count, void* self) {
   auto& exchange = *static_cast<HttpExchange*>(self);
+  if (const auto date = DateOf({data, size * count})) exchange.answer_.date = date;
   exchange.head_bytes_ += size * count;
   exchange.too_large_ = exchange.head_bytes_ > kMaxHeadBytes;
   return exchange.too_large_ ? 0 : size * count;

@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/functional/any_invocable.h"
@@ -24,6 +25,7 @@ struct HttpRequest {
 struct HttpAnswer {
   int status = 0;
   std::string body;
+  std::optional<SystemTime> date;  // what the server took the time to be: whole seconds
 };
 
 // One request on its way, and its answer as it comes in.

@@ -33,11 +33,17 @@ absl::Status CheckFiles(const HttpOptions& options) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<HttpRegistry>> HttpRegistry::Make(const HttpRegistryOptions& options,
-                                                                 SchemaMetrics metrics) {
+absl::StatusOr<RegistryUrl> UrlOf(const HttpRegistryOptions& options) {
   absl::StatusOr<RegistryUrl> url = RegistryUrl::Parse(options.url);
   if (!url.ok()) return url.status();
   if (const absl::Status files = CheckFiles(options.http); !files.ok()) return files;
+  return url;
+}
+
+absl::StatusOr<std::unique_ptr<HttpRegistry>> HttpRegistry::Make(const HttpRegistryOptions& options,
+                                                                 SchemaMetrics metrics) {
+  absl::StatusOr<RegistryUrl> url = UrlOf(options);
+  if (!url.ok()) return url.status();
   return std::unique_ptr<HttpRegistry>(
       new HttpRegistry(*std::move(url), options.http, std::move(metrics)));
 }

@@ -17,6 +17,10 @@ struct HttpRegistryOptions {
   HttpOptions http;
 };
 
+// Where it is, after a look at the files that the options name. INVALID_ARGUMENT, FAILED_PRECONDITION:
+// the URL is none, or a file cannot be read; the text names the key of the configuration.
+absl::StatusOr<RegistryUrl> UrlOf(const HttpRegistryOptions& options);
+
 // A schema registry with Confluent's HTTP API: Confluent's own, or Apicurio. What its
 // answers mean is in codec/registry_messages.h.
 //
@@ -32,8 +36,7 @@ struct HttpRegistryOptions {
 // says.
 class HttpRegistry final : public SchemaRegistry {
  public:
-  // Never waits for the registry. INVALID_ARGUMENT, FAILED_PRECONDITION: the URL is none, or a file
-  // cannot be read; the text names the key of the configuration.
+  // Never waits for the registry. Errors are those of UrlOf().
   static absl::StatusOr<std::unique_ptr<HttpRegistry>> Make(const HttpRegistryOptions& options,
                                                             SchemaMetrics metrics = {});
 

@@ -69,6 +69,8 @@ absl::StatusOr<RegistryUrl> RegistryUrl::Parse(const std::string& text) {
   return RegistryUrl(std::move(base));
 }
 
+std::string RegistryUrl::Subjects() const { return base_ + "/subjects"; }
+
 std::string RegistryUrl::TextOf(SchemaId id) const {
   return fmt::format("{}/schemas/ids/{}", base_, id.value());
 }

@@ -16,7 +16,9 @@ class RegistryUrl {
   // password (they come from files), a query, a fragment.
   static absl::StatusOr<RegistryUrl> Parse(const std::string& text);
 
-  // Where the API has the text of an id, the versions of a subject, and the subject itself.
+  // Where the API has the names of all subjects, the text of an id, the versions of a subject, and the
+  // subject itself.
+  std::string Subjects() const;
   std::string TextOf(SchemaId id) const;
   std::string VersionsOf(std::string_view subject) const;
   std::string SubjectOf(std::string_view subject) const;

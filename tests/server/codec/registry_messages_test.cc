@@ -124,5 +124,15 @@ TEST(RegistryMessagesTest, WhatIsNoRegistrysIsNotQuoted) {
   }
 }
 
+TEST(RegistryMessagesTest, TheNamesOfSubjectsAreAList) {
+  EXPECT_THAT(ReadSubjectsAnswer(200, R"(["b-value", "a", "a", 7])").value(),
+              ::testing::ElementsAre("a", "b-value"));
+  EXPECT_THAT(ReadSubjectsAnswer(200, "[]").value(), ::testing::IsEmpty());
+
+  EXPECT_EQ(Word(ReadSubjectsAnswer(200, R"({"subjects": []})").status()), kDown);
+  EXPECT_EQ(Word(ReadSubjectsAnswer(200, "<html>").status()), kDown);
+  EXPECT_EQ(Word(ReadSubjectsAnswer(401, "[]").status()), kDown);
+}
+
 }  // namespace
 }  // namespace sidebus
