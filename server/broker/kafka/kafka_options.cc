@@ -194,7 +194,7 @@ absl::StatusOr<KafkaConf> MakeConsumerConf(const KafkaBrokerOptions& options,
       settings.end(),
       {
           // A group id is needed to assign by hand too; nothing is ever committed under this one.
-          {"group.id", consumer.group.empty() ? "sidebus-broadcast" : consumer.group},
+          {"group.id", consumer.group.empty() ? kBroadcastGroup : consumer.group},
           {"statistics.interval.ms", StatisticsIntervalOf(options)},
           {"enable.auto.commit", "false"},
           {"enable.auto.offset.store", "false"},

@@ -70,6 +70,10 @@ struct KafkaBrokerOptions {
   std::function<absl::Status(const std::string& topic, int partitions)> make_topic;
 };
 
+// The group of consumers that have none, because librdkafka wants one. They neither join it nor commit
+// under it, and still look for its coordinator.
+inline constexpr char kBroadcastGroup[] = "sidebus-broadcast";
+
 // librdkafka's version, for example "2.15.1".
 std::string KafkaLibraryVersion();
 
