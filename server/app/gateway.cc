@@ -6,6 +6,7 @@
 #include "fmt/format.h"
 #include "fmt/ranges.h"
 #include "server/app/options.h"
+#include "server/app/outside_options.h"
 #include "server/app/schemas.h"
 #include "server/app/version.h"
 #include "server/base/log.h"
@@ -24,31 +25,10 @@ constexpr Duration kFlushTime = seconds(3);
 
 constexpr char kStopping[] = "the gateway is stopping";
 
-GroupProtocol GroupProtocolOf(RebalanceProtocol protocol) {
-  switch (protocol) {
-    case RebalanceProtocol::kClassic:
-      return GroupProtocol::kClassic;
-    case RebalanceProtocol::kConsumer:
-      return GroupProtocol::kConsumer;
-    case RebalanceProtocol::kAuto:
-      break;
-  }
-  return GroupProtocol::kAuto;
-}
-
 absl::StatusOr<std::unique_ptr<Broker>> MakeBroker(const Config& config, const Router& router,
                                                    KafkaMetrics& metrics) {
-  KafkaBrokerOptions options;
+  KafkaBrokerOptions options = KafkaBrokerOptionsOf(config);
   options.metrics = &metrics;
-  options.properties = config.broker.properties;
-  options.publish_timeout = config.publish.timeout;
-  options.max_event_bytes = config.limits.max_event_bytes;
-  options.group_protocol = GroupProtocolOf(config.subscribe.group_protocol);
-  options.assignor = config.subscribe.assignor == PartitionAssignor::kRange
-                         ? Assignor::kRange
-                         : Assignor::kCooperativeSticky;
-  options.halt_on_truncated = config.subscribe.on_truncated == OnTruncated::kHalt;
-  options.static_member = config.subscribe.static_member;
   if (config.broker.kind == BrokerKind::kEmbedded) {
     options.group_protocol = GroupProtocol::kClassic;
     EmbeddedBrokerOptions embedded;
@@ -56,7 +36,6 @@ absl::StatusOr<std::unique_ptr<Broker>> MakeBroker(const Config& config, const R
     embedded.kafka = std::move(options);
     return EmbeddedBroker::Make(std::move(embedded));
   }
-  options.bootstrap_servers = config.broker.bootstrap_servers;
   return std::make_unique<KafkaBroker>(std::move(options));
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "fmt/format.h"
+#include "server/app/outside_options.h"
 #include "server/avro/field_path.h"
 #include "server/codec/schema_names.h"
 #include "server/config/document.h"
@@ -47,13 +48,7 @@ absl::StatusOr<std::unique_ptr<SchemaCache>> MakeSchemaCache(const SchemaRegistr
                                                              Metrics& metrics) {
   if (config.url.empty()) return nullptr;
   const SchemaMetrics counters(metrics);
-  HttpRegistryOptions options;
-  options.url = config.url;
-  options.http.timeout = config.timeout;
-  options.http.ca_file = config.ca_file;
-  options.http.username_file = config.username_file;
-  options.http.password_file = config.password_file;
-  auto registry = HttpRegistry::Make(options, counters);
+  auto registry = HttpRegistry::Make(HttpRegistryOptionsOf(config), counters);
   if (!registry.ok()) return registry.status();
   return std::make_unique<SchemaCache>(*std::move(registry), Clock::Real(), cache, counters);
 }

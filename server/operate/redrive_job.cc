@@ -23,8 +23,7 @@ constexpr Duration kRedrivePatience = std::chrono::seconds(60);
 ReadingPlan PlanOf(const OperateWorld& world, const RedriveOrder& order) {
   const std::uint64_t batch = world.budget.limit() / 32;
   return {.topic = order.dead_letter_topic,
-          .group =
-              fmt::format("sidebus.redrive.{}", world.router->FullTopicOf(order.dead_letter_topic)),
+          .group = RedriveGroupOf(world.router->FullTopicOf(order.dead_letter_topic)),
           .batch_bytes = batch,
           .more_bytes = batch,  // the copies
           .patience = kRedrivePatience};
@@ -38,6 +37,10 @@ absl::Status Active() {
 }
 
 }  // namespace
+
+std::string RedriveGroupOf(std::string_view full_topic) {
+  return fmt::format("sidebus.redrive.{}", full_topic);
+}
 
 // Owned by the job until it is produced, then by the producer until its report.
 class RedriveJob::Copy final : public PendingRecord {

@@ -49,6 +49,13 @@ std::string DeadLetterTopic(std::string_view pattern, std::string_view topic,
   return fmt::format("{}-{:08x}", name, StableHash(whole));
 }
 
+std::string FullDeadLetterTopic(const Router& router, std::string_view pattern,
+                                std::string_view topic, std::string_view group) {
+  const std::size_t prefix = router.FullTopicOf("").size();
+  const std::size_t most = kMaxTopicLength - std::min(prefix, kMaxTopicLength / 2);
+  return router.FullTopicOf(DeadLetterTopic(pattern, topic, group, most));
+}
+
 // What outlives DeadLetters: timers, and the broker's answers.
 class DeadLetters::Shared : public std::enable_shared_from_this<Shared> {
  public:
@@ -165,10 +172,7 @@ DeadLetters::DeadLetters(DeadLetterOptions options, std::shared_ptr<const Router
 DeadLetters::~DeadLetters() { shared_->Stop(); }
 
 ProducerTopic& DeadLetters::TopicOf(std::string_view topic, std::string_view group) {
-  const std::size_t prefix = router_->FullTopicOf("").size();
-  const std::string name = DeadLetterTopic(options_.topic, topic, group,
-                                           kMaxTopicLength - std::min(prefix, kMaxTopicLength / 2));
-  return producer_.Topic(router_->FullTopicOf(name));
+  return producer_.Topic(FullDeadLetterTopic(*router_, options_.topic, topic, group));
 }
 
 void DeadLetters::Prepare(std::string_view topic, std::string_view group) {

@@ -29,6 +29,10 @@ struct DeadLetterOptions {
 std::string DeadLetterTopic(std::string_view pattern, std::string_view topic,
                             std::string_view group, std::size_t max_length = kMaxTopicLength);
 
+// The same with the router's prefix, and never longer than Kafka takes.
+std::string FullDeadLetterTopic(const Router& router, std::string_view pattern,
+                                std::string_view topic, std::string_view group);
+
 // A record on its way to a dead-letter topic.
 struct DeadLetter {
   std::uint64_t number = 0;  // names the record to its DeliveryBook
