@@ -13,6 +13,7 @@ void AddServerCommands(CLI::App& app, const Environment& environment, int& exit_
   // Lives as long as the process: the verb runs while `app` parses.
   static const ConfigCommandContext context{environment, IsKnownProperty, std::cout, std::cerr};
   AddConfigCommand(app, context, exit_code);
+  AddDoctorCommand(app, environment, exit_code);
   AddVersionCommand(app, exit_code);
   AddCompletionCommand(app, exit_code);
 }

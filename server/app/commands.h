@@ -10,7 +10,7 @@ namespace sidebus {
 // Variables of the environment that the configuration looks at.
 using Environment = std::map<std::string, std::string, std::less<>>;
 
-// Adds the verbs that need no gateway to talk to: serve, config, version, completion. The verb that
+// Adds the verbs that need no gateway to talk to: serve, config, doctor, version, completion. The verb that
 // was chosen runs while `app` parses and leaves its exit code in `exit_code`, which must live until
 // then.
 void AddServerCommands(CLI::App& app, const Environment& environment, int& exit_code);
@@ -18,6 +18,9 @@ void AddServerCommands(CLI::App& app, const Environment& environment, int& exit_
 // Adds `sidebus serve`. Exit codes: 0 after a clean stop, 1 for a configuration or an address that
 // cannot be used, 3 when accepted events could not be flushed at the end.
 void AddServeCommand(CLI::App& app, Environment environment, int& exit_code);
+
+// Adds `sidebus doctor`, which ends the process. Exit codes: 0 when nothing failed, else 1.
+void AddDoctorCommand(CLI::App& app, Environment environment, int& exit_code);
 
 // Adds `sidebus version` and `sidebus --version`.
 void AddVersionCommand(CLI::App& app, int& exit_code);

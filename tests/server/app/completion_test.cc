@@ -41,6 +41,9 @@ class CompletionTest : public ::testing::Test {
 
 TEST_F(CompletionTest, BashOffersVerbsFlagsAndTheWordsThatAFlagTakes) {
   EXPECT_EQ(BashOffers("sidebus se", 1), "serve\n");
+  EXPECT_EQ(BashOffers("sidebus do", 1), "doctor\n");
+  EXPECT_EQ(BashOffers("sidebus doctor --gr", 2), "--group\n");
+  EXPECT_EQ(BashOffers("sidebus doctor --output j", 3), "json\n");
   EXPECT_EQ(BashOffers("sidebus config pr", 2), "print\n");
   EXPECT_EQ(BashOffers("sidebus config check --out", 3), "--output\n");
   EXPECT_EQ(BashOffers("sidebus config check --output j", 4), "json\n");
