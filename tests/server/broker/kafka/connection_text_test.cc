@@ -36,6 +36,15 @@ TEST(ConnectionTextTest, TellsHowFarAConnectionCame) {
   EXPECT_EQ(ProblemOf(RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED), ConnectProblem::kNone);
 }
 
+TEST(ConnectionTextTest, ABrokerThatHangsUpAtTheFirstRequestWantsALogin) {
+  EXPECT_TRUE(SaysOtherListener(
+      "b:9092/bootstrap: Disconnected: connection closed by peer: receive 0 after "
+      "POLLIN (after 55ms in state UP)"));
+  EXPECT_FALSE(
+      SaysOtherListener("b:9092/bootstrap: Decommissioning this broker (after 4ms in state "
+                        "APIVERSION_QUERY)"));
+}
+
 TEST(ConnectionTextTest, LeavesOutWhatLibrdkafkaSaysOfItself) {
   EXPECT_EQ(
       ConnectDetailOf("sasl_plaintext://127.0.0.1:1/bootstrap: SASL authentication error: no: "
