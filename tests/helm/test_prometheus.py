@@ -9,7 +9,7 @@ import urllib.parse
 import urllib.request
 
 import pytest
-from charts import CHART, TOOLS
+from charts import CHART, TOOLS, run
 from expected import BINARY
 from pod import Container, free_ports
 from test_dashboard import PANELS
@@ -27,6 +27,7 @@ class Prometheus:
     """Scrapes one address every half second, with the labels that a PodMonitor gives it."""
 
     def __init__(self, target, folder):
+        self.target = target
         self._url = f"http://127.0.0.1:{free_ports(1)[0]}"
         config = folder / "prometheus.yml"
         labels = {"namespace": "shop", "pod": "shop-1"}
@@ -115,6 +116,15 @@ def test_a_panel_has_something_to_show(prometheus, title, expression):
     found = prometheus.samples(expression)
 
     assert found or title in INCIDENTS
+
+
+def test_the_metrics_of_a_gateway_at_work_are_as_prometheus_wants_them(prometheus):
+    with urllib.request.urlopen(f"http://{prometheus.target}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+
+    checked = run(TOOLS / "promtool", "check", "metrics", input=text)
+
+    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_no_alert_fires_for_a_gateway_that_is_well(prometheus):
