@@ -114,8 +114,11 @@ std::string OneLineOfJson(std::string_view text, std::string_view content_type) 
   line.reserve(text.size());
   bool in_string = false;
   bool escaped = false;
+  bool indents = false;
   for (const char c : text) {
-    if (!in_string && (c == ' ' || c == '\n' || c == '\r' || c == '\t')) continue;
+    const bool is_break = !in_string && (c == '\n' || c == '\r');
+    indents = is_break || (indents && (c == ' ' || c == '\t'));
+    if (indents) continue;
     line += c;
     if (c == '"' && !escaped) in_string = !in_string;
     escaped = in_string && c == '\\' && !escaped;

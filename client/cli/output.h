@@ -33,7 +33,8 @@ bool SaysRetry(const grpc::Status& status);
 // hexadecimal.
 std::string Printable(std::string_view bytes);
 
-// JSON without the white space between its tokens, so that it is one line; anything else unchanged.
+// JSON on one line: without the line breaks between its tokens, and the indentation after them. Anything
+// else unchanged.
 std::string OneLineOfJson(std::string_view text, std::string_view content_type);
 
 // Prints to standard error: "sidebus VERB: text".

@@ -65,15 +65,16 @@ TEST(PrintableTest, NothingThatATerminalObeysGetsThrough) {
   EXPECT_EQ(Printable(""), "");
 }
 
-TEST(OneLineOfJsonTest, WhiteSpaceBetweenTokensGoesAndThatInStringsStays) {
+TEST(OneLineOfJsonTest, LineBreaksBetweenTokensGoAndAllElseStays) {
   EXPECT_EQ(
-      OneLineOfJson("{\n  \"a b\": [1,\t2],\r\n \"c\\\\\": \" \\\" x \"}", "application/json"),
-      "{\"a b\":[1,2],\"c\\\\\":\" \\\" x \"}");
-  EXPECT_EQ(OneLineOfJson(" [ ] ", "application/vnd.order+json; charset=utf-8"), "[]");
+      OneLineOfJson("{\n  \"a b\": [1, 2],\r\n\t\"c\\\\\": \" \\\" x \"\n}\n", "application/json"),
+      "{\"a b\": [1, 2],\"c\\\\\": \" \\\" x \"}");
+  EXPECT_EQ(OneLineOfJson("[\n]", "application/vnd.order+json; charset=utf-8"), "[]");
+  EXPECT_EQ(OneLineOfJson("{\"a\": 1}", "application/json"), "{\"a\": 1}");
 }
 
 TEST(OneLineOfJsonTest, WhatIsNotCalledJsonIsLeftAsItIs) {
-  EXPECT_EQ(OneLineOfJson("{ \"a\": 1 }", "text/plain"), "{ \"a\": 1 }");
+  EXPECT_EQ(OneLineOfJson("{\n\"a\": 1 }", "text/plain"), "{\n\"a\": 1 }");
   EXPECT_EQ(OneLineOfJson("a b", ""), "a b");
 }
 
