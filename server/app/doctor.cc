@@ -69,7 +69,7 @@ void Doctor::Skip(const std::string& check, const std::string& why) {
 }
 
 void Doctor::Examine() {
-  auto router = Router::Make(config_.producer_config, config_.topic_prefix);
+  auto router = Router::Make(config_.producer_config, config_.topic_prefix, config_.encoding);
   if (!router.ok()) {
     tell_({"configuration", "producer_config", Verdict::kFailed,
            std::string(router.status().message()), ""});
@@ -184,7 +184,9 @@ void Doctor::ExamineGroup(const std::string& group) {
   for (const TopicFacts& topic : topics_) {
     const auto short_name = router_->TopicOf(topic.name);
     if (!short_name.has_value()) continue;
-    names.push_back(FullDeadLetterTopic(*router_, config_.dead_letter.topic, *short_name, group));
+    std::string name = FullDeadLetterTopic(*router_, config_.dead_letter.topic, *short_name, group);
+    if (std::ranges::find(names, name) != names.end()) continue;  // one of all topics
+    names.push_back(std::move(name));
     like.push_back({.name = names.back(),
                     .partitions = std::max(topic.partitions, 1),
                     .replicas = std::max(topic.replicas, 1)});
@@ -204,7 +206,7 @@ void Doctor::ExamineGroup(const std::string& group) {
 
 void Doctor::ExamineRedriving(const DeadLetterTopics& letters) {
   std::vector<std::string> readers;
-  for (const TopicFacts& topic : letters.topics) readers.push_back(RedriveGroupOf(topic.name));
+  for (const TopicFacts& topic : letters.topics) readers.push_back(RedriveReaderOf(topic.name));
   tell_(JudgeRedriving(letters, kafka_->AskGroups(readers, StepEnd())));
 }
 
@@ -225,10 +227,10 @@ void Doctor::ExamineRegistry() {
 
 std::vector<std::string> Doctor::SubjectsOfEvents() const {
   std::vector<std::string> subjects;
-  if (config_.encoding != RecordEncoding::kOpenedx) return subjects;
   for (const EventTypeRoutes& type : router_->event_types()) {
     for (const Route& route : type.routes) {
-      if (route.enabled) subjects.push_back(ValueSubject(route.full_topic, type.type));
+      if (!route.enabled || route.encoding != RecordEncoding::kOpenedx) continue;
+      subjects.push_back(ValueSubject(route.full_topic, type.type));
     }
   }
   return subjects;

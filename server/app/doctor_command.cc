@@ -15,6 +15,7 @@
 #include "server/app/doctor.h"
 #include "server/app/doctor_report.h"
 #include "server/app/doctor_surroundings.h"
+#include "server/app/schema_check.h"
 #include "server/base/log.h"
 #include "server/broker/kafka/kafka_options.h"
 #include "server/config/load_config.h"
@@ -47,7 +48,8 @@ int RunDoctor(const DoctorOrder& order) {
     if (!json) WriteOut(FindingAsText(finding, colour));
   };
 
-  const ConfigReading reading = ReadConfig(order.sources);
+  ConfigReading reading = ReadConfig(order.sources);
+  CheckSchemaFiles(reading);
   for (const Finding& finding : JudgeConfiguration(reading)) tell(finding);
   std::unique_ptr<Doctor> doctor;
   if (reading.loaded.has_value()) {

@@ -90,7 +90,7 @@ class Gateway {
   std::unique_ptr<AdminServer> probes_;
   ThreadTimers timers_;
   std::shared_ptr<const Router> router_;
-  OpenedxSchemas own_schemas_;  // of schemas.directory
+  OpenedxSchemas own_schemas_;  // of schemas.directory and routes
   std::unique_ptr<Broker> broker_;
   // Null: no registry. Answers the publisher until it is gone.
   std::unique_ptr<SchemaCache> schemas_;

@@ -75,7 +75,11 @@ std::string TopicIdOf(std::string_view metadata) {
   if (colon == std::string_view::npos) return "";
   metadata.remove_prefix(colon + 1);
   const std::string_view id = metadata.substr(0, metadata.find(':'));
-  return IsTopicId(id) ? std::string(id) : "";
+  if (!IsTopicId(id)) return "";
+  std::string text(id);
+  std::ranges::replace(text, '-', '+');  // as Kafka's own programs write it
+  std::ranges::replace(text, '_', '/');
+  return text;
 }
 
 std::optional<std::vector<OffsetRun>> DecodeSparseAcks(std::int64_t floor,

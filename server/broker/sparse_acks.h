@@ -33,7 +33,7 @@ inline std::uint64_t CountOffsets(const std::vector<OffsetRun>& runs) {
 //   floor 10, settled 12, 13 and 17  ->  2 2 3 1  ->  "sb1:AgIDAQ"
 //
 // After a second ':' stands the id of the topic, where the broker gives its topics ids: 22 characters,
-// Kafka's base64 of a UUID. A topic that is deleted and made anew has another id, and a position in the
+// unpadded base64 of a UUID; read in the alphabet for URLs, too. A topic that is deleted and made anew has another id, and a position in the
 // old one says nothing (docs/adr/0063). Anything else there, and after a third ':', is for later
 // versions, and ignored.
 //

@@ -23,9 +23,9 @@ namespace sidebus {
 //   asked      nothing                             Settle(): answered, refused or failed
 //   answered   the value                           until it is pushed out
 //   refused    the error                           kKeepRefusals: unknown
-//   failed     the error (REGISTRY_DOWN)           a pause that doubles with each failure in a row,
-//                                                  or ForgetFailures(): unknown, but for the length of
-//                                                  the next pause
+//   failed     the error (REGISTRY_DOWN)           a pause that doubles with each failure in a row:
+//                                                  unknown, but for the length of the next pause;
+//                                                  or ForgetFailures(): unknown
 //
 // Answered, refused and failed questions are bounded in number and bytes: those that nobody asked
 // for longest are pushed out, and what is larger than all of the room is not kept. Asked ones are

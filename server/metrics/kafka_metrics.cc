@@ -5,9 +5,9 @@
 namespace sidebus {
 namespace {
 
-// A new client counts from the beginning.
+// A new client counts from the beginning; and of brokers that left the cluster nothing is told any more.
 double Growth(std::uint64_t before, std::uint64_t now) {
-  return static_cast<double>(now >= before ? now - before : now);
+  return static_cast<double>(now - std::min(before, now));
 }
 
 }  // namespace

@@ -56,7 +56,8 @@ class KafkaClientMetrics {
   KafkaClientMetrics(const KafkaClientMetrics&) = delete;
   KafkaClientMetrics& operator=(const KafkaClientMetrics&) = delete;
 
-  // Counts that are less than before are those of a new client in the old one's place.
+  // Counts that are less than before, of a new client in the old one's place or without a broker that is
+  // gone, are where counting goes on.
   void Update(const KafkaClientFigures& figures);
 
   // It cannot go on. `code`: Kafka's name of the error, one of a fixed set.

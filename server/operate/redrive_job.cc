@@ -23,7 +23,7 @@ constexpr Duration kRedrivePatience = std::chrono::seconds(60);
 ReadingPlan PlanOf(const OperateWorld& world, const RedriveOrder& order) {
   const std::uint64_t batch = world.budget.limit() / 32;
   return {.topic = order.dead_letter_topic,
-          .group = RedriveGroupOf(world.router->FullTopicOf(order.dead_letter_topic)),
+          .group = RedriveReaderOf(world.router->FullTopicOf(order.dead_letter_topic)),
           .batch_bytes = batch,
           .more_bytes = batch,  // the copies
           .patience = kRedrivePatience};
@@ -38,7 +38,7 @@ absl::Status Active() {
 
 }  // namespace
 
-std::string RedriveGroupOf(std::string_view full_topic) {
+std::string RedriveReaderOf(std::string_view full_topic) {
   return fmt::format("sidebus.redrive.{}", full_topic);
 }
 

@@ -13,7 +13,7 @@
 namespace sidebus {
 
 // The consumer group that redrives of a dead-letter topic (with prefix) read as.
-std::string RedriveGroupOf(std::string_view full_topic);
+std::string RedriveReaderOf(std::string_view full_topic);
 
 // One redrive: dead letters, published again to the topics that they left.
 //

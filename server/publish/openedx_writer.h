@@ -28,7 +28,8 @@ namespace sidebus {
 //
 // A record is encoded at once and as a whole. Where the id of a schema is not known, the registry is
 // asked, and the slot has the answer to come. So what is wrong with an event never waits for the
-// registry, and an event that is wrong registers nothing.
+// registry, and an event that is wrong registers nothing, unless only a route of another encoding refuses
+// it.
 //
 // Thread safety: all methods may be called from any thread; none blocks.
 class OpenedxWriter {
@@ -44,8 +45,8 @@ class OpenedxWriter {
   // Gives the event what it lacks: OpenedxEncoder::Complete().
   void Complete(Event& event) { encoder_.Complete(event); }
 
-  // `slots` is as long as `routes`, which is not empty and of the event's type; they await no ids. The event is valid
-  // and complete. On failure the slots are not to be used: SCHEMA_MISSING, EVENT_INVALID (also of
+  // `slots` is as long as `routes`, which is not empty and of the event's type; they await no ids. The
+  // event is valid and complete. On failure the slots are not to be used: SCHEMA_MISSING, EVENT_INVALID (also of
   // the schema), EVENT_TOO_LARGE, KEY_FIELD_MISSING, SCHEMA_MISMATCH, and those of the registry
   // where they are known: REGISTRY_DOWN, SCHEMA_INCOMPATIBLE.
   absl::Status Encode(const Event& event, std::span<const PlannedRoute> routes,

@@ -98,8 +98,12 @@ class LiveSubscriptions::Impl : public std::enable_shared_from_this<Impl> {
     Subscriptions all;
     {
       MutexLock lock(mu_);
-      draining_ = true;
-      left_by_closed_.clear();  // an earlier drain told of it
+      if (!std::exchange(draining_, true)) left_by_closed_.clear();
+      // An earlier drain told what was not settled, but not what could not be committed.
+      std::erase_if(left_by_closed_, [](GroupLeftovers& left) {
+        left.unsettled = 0;
+        return left.uncommitted == 0;
+      });
       for_good_ = for_good_ || how_long == DrainFor::kGood;
       all = AllLocked();
     }

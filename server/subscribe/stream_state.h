@@ -44,9 +44,10 @@ struct StreamState : std::enable_shared_from_this<StreamState> {
   const std::string name;
   Window window;
   Phase phase = Phase::kOpen;
-  bool topic_seen = false;      // one of its topics exists, or did
-  bool client_ends = false;     // drain or half-close: ends with OK when nothing is held
-  std::uint64_t acks_lost = 0;  // ConsumerStats::acks_lost when it came
+  bool topic_seen = false;            // one of its topics exists, or did
+  bool came_while_lingering = false;  // the subscription had no stream, and waited for one
+  bool client_ends = false;           // drain or half-close: ends with OK when nothing is held
+  std::uint64_t acks_lost = 0;        // ConsumerStats::acks_lost when it came
 
   std::uint64_t last_id = 0;
   absl::flat_hash_map<std::uint64_t, BufferedRecord*> deliveries;

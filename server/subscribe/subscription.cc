@@ -69,6 +69,7 @@ std::shared_ptr<StreamState> Subscription::Attach(EffectiveStart start, std::str
     stream->next_heartbeat = now + world_.options.heartbeat;
     if (consumer_ != nullptr) stream->acks_lost = consumer_->stats().acks_lost;
     streams_.push_back(stream);
+    stream->came_while_lingering = linger_until_.has_value();
     linger_until_.reset();
     book_.Attach(*stream, now);
     if (state_ == State::kOpen) UpdateTopics(now);

@@ -63,7 +63,8 @@ void Subscription::EndWithoutTopics() {
         topics, [&](const auto& topic) { return Contains(seen_.existing, topic.full_topic); });
     const std::vector<std::string> missing = MissingOf(*stream);
     if (stream->topic_seen || missing.size() < topics.size()) continue;
-    End(*stream, NoTopicExists(missing), true);
+    // Not cleanly for a subscription that waits for others to come back.
+    End(*stream, NoTopicExists(missing), !stream->came_while_lingering);
   }
 }
 

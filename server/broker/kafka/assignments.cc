@@ -55,6 +55,18 @@ std::int64_t Assignments::Next(AssignmentId assignment) const {
   return entry == entries_.end() ? -1 : entry->second.tracker.next();
 }
 
+void Assignments::SetTopicId(AssignmentId assignment, const std::string& topic_id) {
+  MutexLock lock(mu_);
+  const auto entry = entries_.find(assignment);
+  if (entry == entries_.end()) return;
+  Entry& named = entry->second;
+  auto lost = lost_.extract({named.topic, named.partition, named.topic_id});
+  named.topic_id = topic_id;
+  if (lost.empty()) return;
+  std::get<2>(lost.key()) = topic_id;
+  lost_.insert(std::move(lost));
+}
+
 void Assignments::SkipTo(AssignmentId assignment, std::int64_t offset) {
   MutexLock lock(mu_);
   const auto entry = entries_.find(assignment);
@@ -65,7 +77,8 @@ std::uint64_t Assignments::Expire(AssignmentId assignment, std::int64_t log_star
   MutexLock lock(mu_);
   const auto entry = entries_.find(assignment);
   if (entry == entries_.end()) return 0;
-  RetentionLoss& lost = lost_[{entry->second.topic, entry->second.partition}];
+  RetentionLoss& lost =
+      lost_[{entry->second.topic, entry->second.partition, entry->second.topic_id}];
   // What an earlier assignment lost, and had not committed when it went.
   entry->second.tracker.SkipTo(std::min(lost.went_on_at, log_start));
   const std::uint64_t events = entry->second.tracker.SkipTo(log_start);
@@ -80,7 +93,10 @@ std::vector<Assignments::Floor> Assignments::TakeMoved() {
   for (auto& [id, entry] : entries_) {
     if (!entry.tracker.TakeCommittable().has_value()) continue;
     std::size_t left_out = 0;
-    floors.push_back({id, PositionOf(entry, &left_out), entry.committed, entry.acks});
+    PartitionOffset position = PositionOf(entry, &left_out);
+    // Those that did not fit are not committed with it; which of them they are is not known.
+    const std::uint64_t acks = left_out == 0 ? entry.acks : entry.acks_committed;
+    floors.push_back({id, std::move(position), entry.committed, acks});
     entry.acks_size = floors.back().position.metadata.size();
     if (left_out > 0) ++left_out_;
   }
@@ -131,7 +147,7 @@ std::vector<AssignmentState> Assignments::states() const {
   std::vector<AssignmentState> states;
   MutexLock lock(mu_);
   for (const auto& [id, entry] : entries_) {
-    const auto lost = lost_.find({entry.topic, entry.partition});
+    const auto lost = lost_.find({entry.topic, entry.partition, entry.topic_id});
     states.push_back({.topic = entry.topic,
                       .partition = entry.partition,
                       .committed = entry.committed,

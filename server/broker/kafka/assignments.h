@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -36,6 +37,9 @@ class Assignments {
   // committed with what comes; empty: not known.
   AssignmentId Add(const std::string& topic, std::int32_t partition, std::int64_t start,
                    const std::string& topic_id = "", const std::vector<OffsetRun>& settled = {});
+
+  // What is committed from now on names this topic.
+  void SetTopicId(AssignmentId assignment, const std::string& topic_id);
 
   // Starts tracking the records; drops those that were tracked or settled before. False: no such
   // assignment.
@@ -94,7 +98,9 @@ class Assignments {
 
   mutable Mutex mu_;
   std::unordered_map<AssignmentId, Entry> entries_ ABSL_GUARDED_BY(mu_);
-  std::map<std::pair<std::string, std::int32_t>, RetentionLoss> lost_ ABSL_GUARDED_BY(mu_);
+  // By topic, partition and topic id.
+  std::map<std::tuple<std::string, std::int32_t, std::string>, RetentionLoss> lost_
+      ABSL_GUARDED_BY(mu_);
   std::uint64_t left_out_ ABSL_GUARDED_BY(mu_) = 0;
 };
 

@@ -126,6 +126,8 @@ void KafkaConsumer::OnLogBounds(std::uint64_t id, std::int64_t begin, std::int64
   // Offsets begin anew, so nothing that was delivered may be mistaken for what comes now.
   handler_.OnRevoked(reader->assignment(), true);
   assignments_.Remove(reader->assignment());
+  // The topic may have been made anew, and which it is now is not known yet.
+  if (finding.lost >= 0) reader->set_topic_id("");
   reader->set_assignment(
       assignments_.Add(finding.topic, finding.partition, position, reader->topic_id()));
   handler_.OnAssigned(reader->assignment(), finding.topic, finding.partition);

@@ -162,7 +162,12 @@ void KafkaConsumer::LookForTopics(SteadyTime now) {
 void KafkaConsumer::OnTopicId(const std::string& topic, const std::string& id) {
   for (const auto& reader : readers_) {
     if (reader->topic() != topic || reader->leaving() || reader->topic_id() == id) continue;
-    reader->topic_id().empty() ? reader->set_topic_id(id) : OnMadeAnew(*reader, id);
+    if (!reader->topic_id().empty()) {
+      OnMadeAnew(*reader, id);
+      continue;
+    }
+    reader->set_topic_id(id);
+    assignments_.SetTopicId(reader->assignment(), id);
   }
 }
 

@@ -130,7 +130,7 @@ ClusterFacts KafkaInspector::AskCluster(SteadyTime until) {
       facts.problem = ConnectProblem::kListener;
       facts.detail = other_listener_;
     }
-    if (event != nullptr && detail_.empty()) {
+    if (event != nullptr && facts.detail.empty()) {
       facts.detail = ErrorNameOf(rd_kafka_event_error(event.get()));
     }
     return facts;
