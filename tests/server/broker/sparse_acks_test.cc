@@ -82,6 +82,11 @@ TEST(SparseAcksTest, OffsetsNeverOverflow) {
   EXPECT_EQ(DecodeSparseAcks(std::int64_t{1} << 62, far), std::nullopt);
 }
 
+TEST(SparseAcksTest, ATopicIdIsTheSameInBothAlphabets) {
+  EXPECT_EQ(TopicIdOf("sb1::-_uzbJqNQqmzMSnMGh4uCw"), "+/uzbJqNQqmzMSnMGh4uCw");
+  EXPECT_EQ(TopicIdOf("sb1::+/uzbJqNQqmzMSnMGh4uCw"), "+/uzbJqNQqmzMSnMGh4uCw");
+}
+
 TEST(SparseAcksTest, WhatDoesNotFitIsLeftOutFromTheEndInWholeRuns) {
   Runs settled;
   for (std::int64_t i = 0; i < 5'000; ++i) settled.push_back({2 * i + 1, 2 * i + 2});

@@ -282,6 +282,23 @@ TEST_F(StreamLifeTest, ItEndsAlsoInALiveGroupWhenNoneOfItsTopicsExists) {
   EXPECT_THAT(other->TakeData(), ElementsAre("a"));
 }
 
+TEST_F(StreamLifeTest, AStreamWithoutATopicDoesNotEndTheWaitForOthersToComeBack) {
+  auto vanished = OpenOrders();
+  vanished.reset();
+  SubscribeStart start;
+  start.group = "g";
+  start.topics = {"nowhere"};
+
+  const auto stream = Open(start);
+
+  ASSERT_TRUE(stream->end.has_value());
+  EXPECT_EQ(ReasonOf(*stream->end), Reason::kTopicMissing);
+  Advance(options_.linger - milliseconds(1));
+  EXPECT_EQ(broker_.Members("g"), 1u);
+  Advance(milliseconds(1));
+  EXPECT_EQ(broker_.Members("g"), 0u);
+}
+
 TEST_F(StreamLifeTest, AMissingTopicBesideOthersIsToldAndWaitedFor) {
   SubscribeStart start;
   start.group = "g";
@@ -321,6 +338,12 @@ TEST_F(StreamLifeTest, AcksThatNoBrokerTookAreLeftOverByADrain) {
   EXPECT_EQ(live_->Leftovers()[0].unsettled, 0u);
   EXPECT_EQ(live_->Leftovers()[0].uncommitted, 2u);
   EXPECT_NE(live_->Leftovers()[0].why, "");
+
+  live_->Drain(seconds(5), "the end after it", DrainFor::kGood, [](std::size_t) {});
+  Settle();
+
+  ASSERT_THAT(live_->Leftovers(), SizeIs(1)) << "nobody was told of these yet";
+  EXPECT_EQ(live_->Leftovers()[0].uncommitted, 2u);
 }
 
 TEST_F(StreamLifeTest, NothingIsLeftOverWhenEveryAckIsCommitted) {
