@@ -212,7 +212,7 @@ def test_what_is_held_when_another_gateway_joins_can_still_be_settled(
     wanted = {each.delivery_id for each in held[10:]}
     while wanted:  # a message or more
         revoked = stream.next("revoked")
-        assert 1 < revoked.grace.ToSeconds() <= 2
+        assert 1_000 < revoked.grace.ToMilliseconds() <= 2_000
         assert wanted >= set(revoked.delivery_ids)
         wanted -= set(revoked.delivery_ids)
     stream.ack(*held[10:])
@@ -248,7 +248,7 @@ def test_a_holder_that_does_not_settle_in_time_loses_what_it_holds(gateway, conn
 
     joined = connect(gateway(ROUTES)).subscribe(group, TYPE)
 
-    assert stream.next("revoked").grace.ToMilliseconds() == 200
+    assert 0 < stream.next("revoked").grace.ToMilliseconds() <= 200
     lost = stream.next("revoked")
     assert lost.grace.ToNanoseconds() == 0
     assert list(lost.delivery_ids) == [held.delivery_id]

@@ -173,13 +173,15 @@ def load(pod, events=200):
     eventually(is_there, lambda: f"a load; {pod.application.entries()[-3:]}", 40)
 
 
-def assert_told_the_truth(records, *applications):
-    """Of every event that they published."""
+def assert_told_the_truth(records, *applications, kafka_died=False):
+    """Of every event that they published. Of what was on its way to a Kafka that died nobody knows."""
     journal = Journal(0)
     for each in applications:
         assert None not in each.published().values(), "a call without an answer"
         each.add_to(journal)
-    wrong = [*checker.published(journal, records), *checker.answered(journal, records)]
+    wrong = [*checker.published(journal, records)]
+    if not kafka_died:
+        wrong += checker.answered(journal, records)
     assert not wrong, "\n".join(wrong)
 
 
@@ -205,7 +207,6 @@ def test_an_application_publishes_to_its_last_breath(pods, cluster, group_of):
     assert (last_word["what"], gone["what"]) == ("published", "gone")
     group = group_of(cluster)
     assert_told_the_truth(group.records(), one.application)
-    assert one.application.entries("closed")[0]["committed"]
     assert group.committed() == one.application.acked()
 
 
@@ -285,7 +286,7 @@ def test_a_pod_ends_in_time_and_says_what_it_left_though_kafka_is_away(
     assert ending.seconds < GRACE
     kafka.start()
     group = group_of(cluster)
-    assert_told_the_truth(group.records(), one.application)
+    assert_told_the_truth(group.records(), one.application, kafka_died=True)
     assert group.committed() <= one.application.acked()
     unsettled = group.unsettled()
     assert Counter(group.next_member_gets()) == Counter(unsettled)

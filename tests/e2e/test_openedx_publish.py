@@ -326,7 +326,7 @@ def test_a_wrong_configuration_is_told_before_anything_starts(gateway, tmp_path)
 
 
 def test_one_gateway_writes_some_topics_for_open_edx_and_others_as_cloudevents(
-    gateway, connect, cluster, registry_url, tmp_path
+    gateway, connect, cluster, registry, tmp_path
 ):
     schema = tmp_path / "block.avsc"
     schema.write_text(json.dumps(VECTORS[PUBLISHED]["schema"]))
@@ -334,7 +334,7 @@ def test_one_gateway_writes_some_topics_for_open_edx_and_others_as_cloudevents(
     one = gateway(
         {PUBLISHED: {"blocks": key, "plain": key}, "order.created": {"plain": key}},
         partitions=1,
-        schema_registry={"url": registry_url},
+        schema_registry={"url": registry},
         routes={PUBLISHED: {"blocks": {"encoding": "openedx", "schema": str(schema)}}},
     )
     bus = connect(one)
