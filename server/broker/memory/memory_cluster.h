@@ -125,7 +125,7 @@ struct MemoryCluster {
   void MakeTopic(const std::string& topic, std::size_t partitions)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     if (!topics.try_emplace(topic, partitions).second) return;
-    topic_ids[topic] = fmt::format("memory-topic-{:09}", ++last_topic);
+    topic_ids[topic] = fmt::format("memory+topic+{:09}", ++last_topic);
   }
 
   // The offset of the first record that retention left.
