@@ -24,7 +24,8 @@ GroupMetrics SubscribeMetrics::ForGroup(const std::string& group_label) {
   constexpr std::string_view kPaused = "sidebus_paused_partitions";
   constexpr std::string_view kPausedHelp = "Partitions that are not delivered, by reason.";
   constexpr std::string_view kRebalances = "sidebus_rebalances_total";
-  constexpr std::string_view kRebalancesHelp = "Partitions assigned to and taken from the group.";
+  constexpr std::string_view kRebalancesHelp =
+      "Rebalances that assigned, revoked or lost partitions.";
   constexpr std::string_view kCommits = "sidebus_offset_commits_total";
   constexpr std::string_view kCommitsHelp = "Commits of positions, by result.";
 

@@ -111,16 +111,13 @@ CASES_OF = {
     ],
     "SidebusRebalanceStorm": [
         (
-            {
-                "sidebus_rebalances_total{" + GROUP + ',kind="revoke"}': "0+3x30",
-                "sidebus_assigned_partitions{" + GROUP + ',topic="orders"}': "6x30",
-            },
-            *(7, 16, GROUP_LABELS),
+            {"sidebus_rebalances_total{" + GROUP + ',kind="revoke"}': "0+1x30"},
+            *(10, 13, GROUP_LABELS),
         ),
         (
             {
-                "sidebus_rebalances_total{" + GROUP + ',kind="revoke"}': "0x5 6x25",
-                "sidebus_assigned_partitions{" + GROUP + ',topic="orders"}': "6x30",
+                "sidebus_rebalances_total{" + GROUP + ',kind="revoke"}': "0x5 1x5 2x20",
+                "sidebus_rebalances_total{" + GROUP + ',kind="assign"}': "0+1x30",
             },
             *(30, None, {}),
         ),
@@ -158,7 +155,12 @@ CASES_OF = {
         (
             {"sidebus_events_lost_to_retention_total{" + GROUP + ',topic=""}': "0x5 3x10"},
             *(5, 7, GROUP_LABELS | {"job": "sidebus"}),
-        )
+        ),
+        (
+            {"sidebus_events_lost_to_retention_total{" + GROUP + ',topic=""}': "_x5 3x20"},
+            *(4, 6, GROUP_LABELS | {"job": "sidebus"}),
+        ),
+        ({"sidebus_events_lost_to_retention_total{" + GROUP + ',topic=""}': "3x60"}, 60, None, {}),
     ],
     "SidebusSchemaRegistryFailing": [
         (
