@@ -22,7 +22,7 @@ ROUTES = {
 CHROMIUM = [
     "chromium",
     "--headless=new",
-    "--no-sandbox",  # it runs as root here
+    "--no-sandbox",  # root may not have one
     "--disable-gpu",
     "--hide-scrollbars",
     "--no-first-run",

@@ -30,7 +30,7 @@ def container_of(case):
     return next(filter(None, map(gateway, pod_specs(objects(case)).values())))
 
 
-def test_the_sidecar_is_what_the_handbook_says():
+def test_the_sidecar_is_what_operators_are_promised():
     sidecar = container_of("sidecar")
 
     assert sidecar == {
