@@ -16,7 +16,7 @@ from charts import (
     pod_specs,
     template,
 )
-from kubernetes import breaches
+from kubernetes import breaches, problem
 
 PODS = [
     pytest.param(spec, id=f"{case}/{name}")
@@ -230,6 +230,17 @@ def test_selectors_find_the_pods_they_are_for_and_no_pods_of_tests(case):
     for selector in selectors:
         assert any(selector.items() <= labels.items() for labels in pods)
         assert not any(selector.items() <= labels.items() for labels in tests)
+
+
+def test_a_chart_of_ones_own_is_scraped_where_it_says_so():
+    chart, _ = CASES["openedx-consumers"]
+    documents = parse(template(chart, "--set", "podMonitor=true").stdout)
+    (monitor,) = of_kind(documents, "PodMonitor")
+    pods = [one["spec"]["template"]["metadata"]["labels"] for one in of_kind(documents, "Deployment")]
+
+    assert problem(monitor, "1.33") is None
+    assert all(monitor["spec"]["selector"]["matchLabels"].items() <= pod.items() for pod in pods)
+    assert of_kind(objects("openedx-consumers"), "PodMonitor") == []
 
 
 def test_a_service_monitor_finds_its_service():
