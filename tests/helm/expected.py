@@ -39,7 +39,8 @@ def manifest(name):
     text = "---\n".join(kept).replace("r-sidebus", "sidebus")
     text = re.sub(r"((?:instance|gateway): )\"?r\"?\n", r"\1sidebus\n", text)
     return (
-        f"# helm/sidebus/ci/{case}-values.yaml without helm. Made by: ./dev helm --update\n{text}"
+        f"# helm/sidebus/ci/{case}-values.yaml without helm. Made by: ./dev helm --update\n"
+        f"# Replace the image sidebus:0.1.0 by yours.\n{text}"
     )
 
 

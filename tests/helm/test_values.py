@@ -74,9 +74,9 @@ REFUSED = {
     "a grace that leaves no time for the hook": (
         "sidecar",
         ["sidebus.terminationGracePeriodSeconds=22"],
-        "say 23 or more",
+        "what the application takes to end (1 s or more) and 2 s; say 23 or more",
     ),
-    "a hook that is too long": ("deployment", ["sidebus.preStopSeconds=9"], "say 31 or more"),
+    "a hook that is too long": ("deployment", ["sidebus.preStopSeconds=9"], "preStopSeconds (9 s) and 2 s; say 31"),
     "a configuration and another": (
         "sidecar",
         ["sidebus.existingConfig.secret=other"],

@@ -27,12 +27,14 @@ What no schema can say. Fails with everything that is wrong, each with the way t
 {{- end -}}
 {{- $grace := include "sidebus.graceSeconds" . | int -}}
 {{- $before := 1 -}}
+{{- $what := "what the application takes to end (1 s or more)" -}}
 {{- if or (include "sidebus.isStandalone" .) (not $values.native) -}}
 {{- $before = int $values.preStopSeconds -}}
+{{- $what = printf "preStopSeconds (%d s)" $before -}}
 {{- end -}}
 {{- $end := int $values.terminationGracePeriodSeconds -}}
 {{- if lt $end (add $grace $before 2 | int) -}}
-{{- $problems = append $problems (printf "sidebus.terminationGracePeriodSeconds: %d s are too short for shutdown.grace (%d s), what comes before it (%d s) and 2 s of the kubelet's; say %d or more" $end $grace $before (add $grace $before 2)) -}}
+{{- $problems = append $problems (printf "sidebus.terminationGracePeriodSeconds: %d s are too short for shutdown.grace (%d s), %s and 2 s; say %d or more" $end $grace $what (add $grace $before 2)) -}}
 {{- end -}}
 {{- if $problems -}}
 {{- fail (printf "\n\n* %s\n" (join "\n* " $problems)) -}}
