@@ -28,6 +28,7 @@ from waiting import eventually
 
 SHUTDOWN_GRACE = 4  # of the gateway, in seconds
 GRACE = 12  # terminationGracePeriodSeconds: room for the application, and then for the gateway
+HOOK = f"{GRACE - SHUTDOWN_GRACE - 2}s"  # what that leaves `sidebus drain`, as in the chart
 pytestmark = pytest.mark.timeout(240)  # three pods on a busy machine
 PROGRAM = ROOT / "tests/support/application.py"
 
@@ -87,7 +88,7 @@ def pods(gateway, group, tmp_path):
     """Makes pods of one group: pods(flags of the application, ...).start()."""
     made = []
 
-    def make(*flags, broker="kafka", **options):
+    def make(*flags, broker="kafka", hook=HOOK, native=True):
         (port,) = free_ports(1)
         probes = f"127.0.0.1:{port}"
         sidecar = gateway(
@@ -104,7 +105,7 @@ def pods(gateway, group, tmp_path):
         command = [sys.executable, PROGRAM, application._journal, "--name", application.name]
         command += ["--group", group, *flags]
         variables = environment() | {"SIDEBUS_ENDPOINT": sidecar.endpoint}
-        one = Pod(sidecar, probes, list(map(str, command)), variables, GRACE, **options)
+        one = Pod(sidecar, probes, list(map(str, command)), variables, GRACE, hook, native)
         one.application = application
         made.append(one)
         return one
@@ -315,7 +316,7 @@ def test_an_application_that_is_stuck_is_killed_and_another_gets_what_it_held(
 def test_a_plain_container_that_is_told_at_once_counts_what_its_application_is_stuck_with(
     pods, cluster, group_of
 ):
-    one = pods("--stuck", hook=False, native=False).start()
+    one = pods("--stuck", hook=None, native=False).start()
     eventually(lambda: one.application.count("delivered") >= 90, "a full window")
 
     ending = one.delete()

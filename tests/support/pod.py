@@ -44,15 +44,16 @@ class Ending:
 
 class Pod:
     """`sidecar`: a Gateway with a `probes` address, not started. `command`: of the application;
-    `environment`: its variables. `grace`: terminationGracePeriodSeconds. `hook`: whether `sidebus
-    drain` is the sidecar's preStop hook. `native`: else the sidecar is a plain container.
+    `environment`: its variables. `grace`: terminationGracePeriodSeconds. `hook`: how long
+    `sidebus drain`, the sidecar's preStop hook, may take, as its --grace has it; None: there is no
+    hook. `native`: else the sidecar is a plain container.
     """
 
-    def __init__(self, sidecar, probes, command, environment, grace, hook=True, native=True):
+    def __init__(self, sidecar, probes, command, environment, grace, hook, native=True):
         self.sidecar = sidecar
         self._probes = probes
         self._command, self._environment = command, environment
-        self._grace, self._has_hook, self._is_native = grace, hook, native
+        self._grace, self._hook, self._is_native = grace, hook, native
         self._application = None
         self.hook_is_over = threading.Event()
         self._application_is_gone = threading.Event()
@@ -118,7 +119,7 @@ class Pod:
             self._application_is_gone.set()
 
     def _end_sidecar(self, ending):
-        if self._has_hook:
+        if self._hook is not None:
             self._run_hook(ending)
         self.hook_is_over.set()
         if self._is_native:
@@ -134,7 +135,7 @@ class Pod:
         ending.sidecar_gone = time.monotonic()
 
     def _run_hook(self, ending):
-        hook = self.sidecar.begin("drain")
+        hook = self.sidecar.begin("drain", f"--grace={self._hook}")
         try:
             ending.hook_said, errors = hook.communicate(timeout=self._left(ending))
             ending.hook_said += errors
