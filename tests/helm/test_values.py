@@ -76,7 +76,11 @@ REFUSED = {
         ["sidebus.terminationGracePeriodSeconds=22"],
         "what the application takes to end (1 s or more) and 2 s; say 23 or more",
     ),
-    "a hook that is too long": ("deployment", ["sidebus.preStopSeconds=9"], "preStopSeconds (9 s) and 2 s; say 31"),
+    "a hook that is too long": (
+        "deployment",
+        ["sidebus.preStopSeconds=9"],
+        "preStopSeconds (9 s) and 2 s; say 31",
+    ),
     "a configuration and another": (
         "sidecar",
         ["sidebus.existingConfig.secret=other"],
@@ -102,6 +106,11 @@ REFUSED = {
         None,
         ["mode=deployment", "sidebus.config.broker.kind=embedded"],
         "other pods reach none of the listeners",
+    ),
+    "a policy for a configuration that the chart does not see": (
+        None,
+        ["sidebus.existingConfig.secret=gateway", "networkPolicy.enabled=true"],
+        "networkPolicy.kafka.ports: say them",
     ),
     "two monitors": (
         "deployment",

@@ -47,6 +47,10 @@ labels:
 {{- if and .Values.serviceMonitor.enabled (not (include "sidebus.isStandalone" .)) -}}
 {{- fail (printf "\n\n* serviceMonitor: pods of mode %s have no Service; enable podMonitor\n" .Values.mode) -}}
 {{- end -}}
+{{- $policy := .Values.networkPolicy -}}
+{{- if and $policy.enabled (ne .Values.mode "none") (include "sidebus.hasExistingConfig" .) (not $policy.kafka.ports) -}}
+{{- fail "\n\n* networkPolicy.kafka.ports: say them; the chart does not see the configuration\n" -}}
+{{- end -}}
 {{- if gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas) -}}
 {{- fail "\n\n* autoscaling: minReplicas is larger than maxReplicas\n" -}}
 {{- end -}}
