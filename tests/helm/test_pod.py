@@ -1,5 +1,6 @@
 """The sidecar as operators are promised it, and pods that a restricted namespace takes."""
 
+import json
 import re
 
 import pytest
@@ -212,11 +213,17 @@ def test_pods_are_replaced_when_their_configuration_changes_and_only_then():
     assert checksum("--set", "sidebus.files.more=text") != before
 
 
+def pod_labels(documents):
+    """Of the pods of every workload."""
+    workloads = of_kind(documents, "Deployment") + of_kind(documents, "DaemonSet")
+    return [one["spec"]["template"]["metadata"]["labels"] for one in workloads]
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_selectors_find_the_pods_they_are_for_and_no_pods_of_tests(case):
     documents = objects(case)
     workloads = of_kind(documents, "Deployment") + of_kind(documents, "DaemonSet")
-    pods = [one["spec"]["template"]["metadata"]["labels"] for one in workloads]
+    pods = pod_labels(documents)
     tests = [one["metadata"]["labels"] for one in of_kind(documents, "Pod")]
     selectors = [one["spec"]["selector"]["matchLabels"] for one in workloads]
     selectors += [one["spec"]["selector"] for one in of_kind(documents, "Service")]
@@ -225,18 +232,49 @@ def test_selectors_find_the_pods_they_are_for_and_no_pods_of_tests(case):
         ("PodMonitor", "selector"),
         ("NetworkPolicy", "podSelector"),
     ]:
-        selectors += [one["spec"][key]["matchLabels"] for one in of_kind(documents, kind)]
+        found = [one["spec"][key] for one in of_kind(documents, kind)]
+        selectors += [one["matchLabels"] for one in found if "matchLabels" in one]
 
     for selector in selectors:
         assert any(selector.items() <= labels.items() for labels in pods)
         assert not any(selector.items() <= labels.items() for labels in tests)
 
 
+def test_a_monitor_without_gateways_is_for_those_of_the_whole_cluster():
+    (monitor,) = of_kind(objects("monitoring"), "PodMonitor")
+    injection = parse(
+        template(CHART, "-f", CASES["injection"][1], "--set", "podMonitor.enabled=true").stdout
+    )
+    expression = of_kind(injection, "MutatingAdmissionPolicy")[0]["spec"]["mutations"][0]
+    expression = expression["applyConfiguration"]["expression"]
+
+    assert monitor["spec"]["namespaceSelector"] == {"any": True}
+    assert monitor["spec"]["selector"] == {
+        "matchExpressions": [{"key": "sidebus.dev/gateway", "operator": "Exists"}]
+    }
+    assert of_kind(injection, "PodMonitor")[0]["spec"] == monitor["spec"]
+    labels = json.loads(re.search(r"metadata: Object.metadata{\s*labels: ({.*?})", expression)[1])
+    assert labels.keys() == {"sidebus.dev/gateway"}
+    gateways = [*pod_labels(objects("sidecar")), *pod_labels(objects("deployment"))]
+    assert all("sidebus.dev/gateway" in one for one in gateways)
+
+
+def test_a_policy_leaves_pods_alone_that_have_a_gateway_of_either_kind():
+    policy = of_kind(objects("injection"), "MutatingAdmissionPolicy")[0]["spec"]
+    conditions = {one["name"]: one["expression"] for one in policy["matchConditions"]}
+
+    assert conditions["not-yet"] == (
+        "(!has(object.spec.initContainers)"
+        " || !object.spec.initContainers.exists(c, c.name == 'sidebus'))"
+        " && !object.spec.containers.exists(c, c.name == 'sidebus')"
+    )
+
+
 def test_a_chart_of_ones_own_is_scraped_where_it_says_so():
     chart, _ = CASES["openedx-consumers"]
     documents = parse(template(chart, "--set", "podMonitor=true").stdout)
     (monitor,) = of_kind(documents, "PodMonitor")
-    pods = [one["spec"]["template"]["metadata"]["labels"] for one in of_kind(documents, "Deployment")]
+    pods = pod_labels(documents)
 
     assert problem(monitor, "1.33") is None
     assert all(monitor["spec"]["selector"]["matchLabels"].items() <= pod.items() for pod in pods)
@@ -283,6 +321,17 @@ def test_a_policy_of_a_sidecar_lets_only_the_scrape_in():
     policy = of_kind(objects("sidecar"), "NetworkPolicy")[0]["spec"]
 
     assert [rule["ports"] for rule in policy["ingress"]] == [[{"port": 7421, "protocol": "TCP"}]]
+
+
+def test_pods_of_helm_test_fetch_the_image_and_have_the_files_as_the_gateway_does():
+    documents = objects("deployment-everything")
+    specs = pod_specs(documents)
+    real, config, health = (specs[f"events{end}"] for end in ("", "-test-config", "-test-health"))
+
+    assert real["imagePullSecrets"] == [{"name": "registry"}]
+    assert config["imagePullSecrets"] == health["imagePullSecrets"] == real["imagePullSecrets"]
+    assert config["volumes"] == real["volumes"]
+    assert config["containers"][0]["volumeMounts"] == gateway(real)["volumeMounts"]
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if "embedded" not in case])
