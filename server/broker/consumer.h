@@ -161,10 +161,10 @@ struct AssignmentState {
 
 // Reads the partitions that a group assigns to this process, and commits what was acked.
 //
-// Positions: a start is pinned (kafka/kafka_consumer.h), the committed position never passes an
-// unacked record. It is committed with what was acked above it (sparse_acks.h) every 0.5 s if
-// either changed, on revocation and on Close(); who reads the partition next is not given again
-// what was acked.
+// Positions: a start is pinned (docs: delivery.md of the design; kafka/kafka_consumer.h), the
+// committed position never passes an unacked record. It is committed with what was acked above it
+// (sparse_acks.h) every 0.5 s if either changed, on revocation and on Close(); who reads the
+// partition next is not given again what was acked.
 //
 // Thread safety: all methods may be called from any thread, also from the handler's methods; none
 // blocks and none calls the handler or a `done` from inside.
