@@ -175,7 +175,7 @@ def load(pod, events=200):
 
 
 def assert_told_the_truth(records, *applications, kafka_died=False):
-    """Of every event that they published. Of what was on its way to a Kafka that died nobody knows."""
+    """Of every event that they published. What a Kafka that died had taken nobody knows."""
     journal = Journal(0)
     for each in applications:
         assert None not in each.published().values(), "a call without an answer"
