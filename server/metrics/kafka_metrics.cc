@@ -51,7 +51,7 @@ struct KafkaMetrics::Kind {
     round_trip.Set(slowest);
     throttle.Set(throttled);
     for (auto& [id, gauge] : brokers) {
-      const bool is_up = std::ranges::any_of(clients, [id](const KafkaClientFigures& client) {
+      const bool is_up = std::ranges::any_of(clients, [id = id](const KafkaClientFigures& client) {
         const auto broker = client.brokers.find(id);
         return broker != client.brokers.end() && broker->second;
       });

@@ -56,11 +56,12 @@ void Subscription::LogChanges(const TopicsSeen& topics) const {
 // its topics may come and go.
 void Subscription::EndWithoutTopics() {
   const std::vector<std::shared_ptr<StreamState>> streams = streams_;
+  const std::vector<std::string>& existing = seen_.existing;
   for (const std::shared_ptr<StreamState>& stream : streams) {
     if (stream->topic_seen || stream->phase >= StreamState::Phase::kFinishing) continue;
     const auto& topics = stream->start.topics;
     stream->topic_seen = std::ranges::any_of(
-        topics, [&](const auto& topic) { return Contains(seen_.existing, topic.full_topic); });
+        topics, [&existing](const auto& topic) { return Contains(existing, topic.full_topic); });
     const std::vector<std::string> missing = MissingOf(*stream);
     if (stream->topic_seen || missing.size() < topics.size()) continue;
     // Not cleanly for a subscription that waits for others to come back.
