@@ -183,7 +183,7 @@ def test_both_plugins_write_the_same_records(world):
     assert contents(ours, "ce_id") == contents(stock, "ce_id")
     values = Counter(record.value()[5:] for record in ours)
     assert values == Counter(avro for _, _, avro in world.samples)
-    assert len({record.partition() for record in ours}) == 5
+    assert len({record.partition() for record in ours}) > 1
     assert len(ids_of(ours)) == len(ours)
     assert {uuid.UUID(each).version for each in ids_of(ours)} == {1}
 
@@ -236,7 +236,8 @@ def test_subscribers_get_as_json_what_the_stock_producer_sent(world, connect, gr
 def test_receivers_get_the_data_and_the_metadata_that_were_sent(world, group, writer, reader):
     records = getattr(world, writer)
     sent = samples_of(records, world)
-    for partition in range(5):
+    # Keys name the id of their schema: their partitions differ from registry to registry.
+    for partition in {each.partition() for each in records}:
         first = min(each.offset() for each in records if each.partition() == partition)
         world.cluster.stand(group, world.topic, partition, first)
     service = world.service(f"{reader}-reads-{writer}", reader)
