@@ -10,9 +10,9 @@ namespace sidebus {
 // Variables of the environment that the configuration looks at.
 using Environment = std::map<std::string, std::string, std::less<>>;
 
-// Adds the verbs that need no gateway to talk to: serve, config, doctor, version, completion. The verb that
-// was chosen runs while `app` parses and leaves its exit code in `exit_code`, which must live until
-// then.
+// Adds the verbs that need no gateway to talk to: serve, config, doctor, version, completion. The verb
+// that was chosen runs while `app` parses and leaves its exit code in `exit_code`, which must live
+// until then.
 void AddServerCommands(CLI::App& app, const Environment& environment, int& exit_code);
 
 // Adds `sidebus serve`. Exit codes: 0 after a clean stop, 1 for a configuration or an address that

@@ -297,17 +297,22 @@ def test_nothing_is_lost_and_nothing_is_misreported_when_kafka_is_killed(
     assert one.stop(10) == 0
 
 
-def test_a_gateway_ends_in_time_though_kafka_is_away_and_acks_wait_for_their_commit(
-    gateway, connect, group, kafka, own_cluster
-):
-    one = gateway(ROUTES, kafka.address, shutdown={"grace": "4s"})
-    bus = connect(one)
+def ack_fifty_that_nobody_commits(bus, group, kafka):
+    """Kafka dies while they are held; the stream stays open."""
     bus.must_publish(*(order(id=f"{n}") for n in range(50)))
     stream = bus.subscribe(group, "order.created")
     held = stream.take(50)
     kafka.kill()
     eventually(lambda: not bus.describe().condition.broker_reachable, "the gateway to see it")
     stream.ack(*held)
+
+
+def test_a_gateway_ends_in_time_though_kafka_is_away_and_acks_wait_for_their_commit(
+    gateway, connect, group, kafka, own_cluster
+):
+    one = gateway(ROUTES, kafka.address, shutdown={"grace": "4s"})
+    bus = connect(one)
+    ack_fifty_that_nobody_commits(bus, group, kafka)
     calls = [bus.publish_later(order()) for _ in range(20)]
 
     started = time.monotonic()
@@ -323,13 +328,7 @@ def test_acks_that_kafka_did_not_commit_are_counted_and_its_exit_code_is_3(
     gateway, connect, group, kafka, own_cluster, grace
 ):
     one = gateway(ROUTES, kafka.address, shutdown={"grace": grace})
-    bus = connect(one)
-    bus.must_publish(*(order(id=f"{n}") for n in range(50)))
-    stream = bus.subscribe(group, "order.created")
-    held = stream.take(50)
-    kafka.kill()
-    eventually(lambda: not bus.describe().condition.broker_reachable, "the gateway to see it")
-    stream.ack(*held)
+    ack_fifty_that_nobody_commits(connect(one), group, kafka)
 
     assert one.stop(20) == 3
 

@@ -1,40 +1,15 @@
 #include "server/app/doctor_reach.h"
 
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <string>
+
+#include "tests/support/bound_port.h"
 
 namespace sidebus {
 namespace {
 
 constexpr auto kLongReach = std::chrono::seconds(30);  // for a busy machine
-
-// Bound, and listening or not.
-class BoundPort {
- public:
-  explicit BoundPort(bool listens) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(address);
-    EXPECT_EQ(::bind(fd_, reinterpret_cast<sockaddr*>(&address), size), 0);
-    if (listens) {
-      EXPECT_EQ(::listen(fd_, SOMAXCONN), 0);
-    }
-    ::getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size);
-    port_ = std::to_string(ntohs(address.sin_port));
-  }
-  ~BoundPort() { ::close(fd_); }
-
-  const std::string& port() const { return port_; }
-
- private:
-  const int fd_;
-  std::string port_;
-};
 
 Reach ReachOf(const std::string& server) {
   const SteadyTime until = Clock::Real().Now() + kLongReach;

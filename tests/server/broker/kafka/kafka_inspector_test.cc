@@ -8,11 +8,9 @@
 #include <librdkafka/rdkafka.h>
 // After it:
 #include <librdkafka/rdkafka_mock.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "server/broker/embedded/embedded_broker.h"
+#include "tests/support/bound_port.h"
 #include "tests/support/fake_http_server.h"
 
 namespace sidebus {
@@ -27,31 +25,6 @@ using ::testing::SizeIs;
 constexpr auto kLongPatienceOfInspectors = std::chrono::seconds(30);
 
 SteadyTime In(Duration time) { return Clock::Real().Now() + time; }
-
-// A port of this machine that nobody listens on, for as long as it lives; or that takes connections
-// and never says anything.
-class SilentPort {
- public:
-  explicit SilentPort(bool listens) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(address);
-    EXPECT_EQ(::bind(fd_, reinterpret_cast<sockaddr*>(&address), size), 0);
-    if (listens) {
-      EXPECT_EQ(::listen(fd_, 8), 0);
-    }
-    ::getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size);
-    server_ = "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
-  }
-  ~SilentPort() { ::close(fd_); }
-
-  const std::string& server() const { return server_; }
-
- private:
-  const int fd_;
-  std::string server_;
-};
 
 class KafkaInspectorTest : public ::testing::Test {
  protected:
@@ -116,8 +89,8 @@ TEST_F(KafkaInspectorTest, TellsWhatTopicsAreLikeInTheOrderOfTheirNames) {
 }
 
 TEST_F(KafkaInspectorTest, SaysAtOnceThatNobodyListens) {
-  const SilentPort one(false);
-  const SilentPort two(false);
+  const BoundPort one(false);
+  const BoundPort two(false);
   options_.bootstrap_servers = {one.server(), two.server()};
 
   const ClusterFacts facts = Inspector()->AskCluster(In(std::chrono::hours(1)));
@@ -149,7 +122,7 @@ TEST_F(KafkaInspectorTest, ACertificateThatNobodyTrustsIsTold) {
 }
 
 TEST_F(KafkaInspectorTest, EveryQuestionEndsWithItsTime) {
-  const SilentPort silent(true);
+  const BoundPort silent(true);
   options_.bootstrap_servers = {silent.server()};
   const auto inspector = Inspector();
   constexpr auto kShort = std::chrono::milliseconds(100);
