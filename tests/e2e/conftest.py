@@ -29,6 +29,8 @@ def pytest_configure(config):
     missing = [f"{name}: {what}" for name, what in WANTED.items() if not os.environ.get(name)]
     if missing:
         raise pytest.UsageError(f"run ./dev e2e, or set {'; '.join(missing)}")
+    if hasattr(config, "workerinput"):  # of pytest-xdist, whose first process did the rest
+        return
     import generate
 
     generate.generate()  # sidebus.v1.*_pb2, from the protos as they are now
