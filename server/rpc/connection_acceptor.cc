@@ -72,6 +72,10 @@ void ConnectionAcceptor::Watch(int fd, std::uint32_t events) {
   SIDEBUS_CHECK(epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0);
 }
 
+void ConnectionAcceptor::Unwatch(int fd) {
+  SIDEBUS_CHECK(epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr) == 0);
+}
+
 void ConnectionAcceptor::Run() {
   std::array<epoll_event, 64> events{};
   while (true) {
@@ -107,7 +111,7 @@ void ConnectionAcceptor::Accept() {
       // spin until then.
       rejected_descriptors_.Increment();
       paused_ = true;
-      epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, socket_.fd(), nullptr);
+      Unwatch(socket_.fd());
     }
     return;
   }
@@ -128,8 +132,14 @@ void ConnectionAcceptor::Take(FileDescriptor connection) {
   on_connection_(connection.release());
 }
 
+// Closing the duplicate does not end the watch: that is on the connection, which gRPC may have open
+// for a while yet (epoll_ctl(2), epoll(7)). It would go on to tell of it, under a number that is the
+// next connection's by then.
 void ConnectionAcceptor::Forget(int duplicate) {
-  if (watched_.erase(duplicate) == 0) return;
+  const auto found = watched_.find(duplicate);
+  if (found == watched_.end()) return;
+  Unwatch(duplicate);
+  watched_.erase(found);
   limit_.Return();
   connections_.Add(-1);
 }

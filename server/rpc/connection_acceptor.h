@@ -60,6 +60,7 @@ class ConnectionAcceptor {
   void Take(FileDescriptor connection);
   void Forget(int duplicate);
   void Watch(int fd, std::uint32_t events);
+  void Unwatch(int fd);
 
   ListeningSocket socket_;
   const std::string listener_;
