@@ -126,8 +126,12 @@ void Knock(int port) {
   close(fd);
 }
 
+bool IsIpv6(const AdminServer::Options& options) {
+  return options.host.find(':') != std::string::npos;
+}
+
 std::string ListeningPort(const AdminServer::Options& options) {
-  const bool ipv6 = options.host.find(':') != std::string::npos;
+  const bool ipv6 = IsIpv6(options);
   return fmt::format("{}{}{}:{}", ipv6 ? "[" : "", options.host, ipv6 ? "]" : "", options.port);
 }
 
@@ -193,6 +197,12 @@ absl::StatusOr<std::unique_ptr<AdminServer>> AdminServer::Start(const Options& o
                                                                 Metrics& metrics,
                                                                 const ProbeSource& probes,
                                                                 const StatusSource& status) {
+  if (IsIpv6(options) && mg_check_feature(MG_FEATURES_IPV6) == 0) {
+    return absl::UnavailableError(
+        fmt::format("cannot listen on {}: the library that serves this port, civetweb {}, was "
+                    "built without IPv6: give an IPv4 address, such as 0.0.0.0:{}",
+                    ListeningPort(options), mg_version(), options.port));
+  }
   try {
     auto impl = std::make_unique<Impl>(options, metrics, probes, status);
     Options bound = options;

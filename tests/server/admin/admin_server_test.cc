@@ -163,6 +163,14 @@ TEST_F(AdminServerTest, AHugeAddressIsRefusedAndTheServerLivesOn) {
   EXPECT_THAT(Ask("/livez"), StartsWith("HTTP/1.1 200"));
 }
 
+TEST_F(AdminServerTest, AnIpv6AddressIsServedOrRefusedWithTheReason) {
+  const auto server = AdminServer::Start({.host = "::1", .port = 0}, metrics_, probes_, status_);
+
+  if (!server.ok()) {
+    EXPECT_THAT(server.status().message(), HasSubstr("built without IPv6"));
+  }
+}
+
 TEST_F(AdminServerTest, AnAddressInUseIsAnErrorThatNamesIt) {
   AdminServer::Options options;
   options.port = std::stoi(server_->address().substr(server_->address().rfind(':') + 1));
