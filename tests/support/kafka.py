@@ -71,6 +71,18 @@ def fetch(version, folder):
     service.maven(f"Apache Kafka {version} (about 45 MB)", ["--file", str(pom), *copy])
 
 
+def tools(version=VERSION):
+    """The class path with the programs of Kafka's archive, kafka-topics.sh and others."""
+    folder = service.cached(f"kafka-tools-{version}", functools.partial(fetch_tools, version))
+    return f"{folder}/*:{jars(version)}/*"
+
+
+def fetch_tools(version, folder):
+    artefact = f"org.apache.kafka:kafka-tools:{version}"
+    arguments = [service.MAVEN_COPY, f"-Dartifact={artefact}", f"-DoutputDirectory={folder}"]
+    service.maven(f"the tools of Apache Kafka {version}", arguments)
+
+
 # --- the broker -----------------------------------------------------------------------------------
 
 

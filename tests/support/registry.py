@@ -20,14 +20,12 @@ from service import free_ports
 
 VERSION = "3.0.9"  # the last one for Java 17, which is what Debian 12 has
 ARTEFACT = f"io.apicurio:apicurio-registry-app:{VERSION}:tar.gz:all"
-# Later ones read the artefact's parent, too, which is of no use here and not on every mirror.
-COPY = "org.apache.maven.plugins:maven-dependency-plugin:2.8:copy"
 
 
 def fetch(folder):
     service.maven(
         f"Apicurio Registry {VERSION} (about 110 MB)",
-        [COPY, f"-Dartifact={ARTEFACT}", f"-DoutputDirectory={folder}"],
+        [service.MAVEN_COPY, f"-Dartifact={ARTEFACT}", f"-DoutputDirectory={folder}"],
     )
     (archive,) = folder.glob("*.tar.gz")
     shutil.unpack_archive(archive, folder)

@@ -25,6 +25,9 @@ JVM = [
     "-Djava.awt.headless=true",
 ]
 
+# Later ones read the artefact's parent, too, which is of no use here and not on every mirror.
+MAVEN_COPY = "org.apache.maven.plugins:maven-dependency-plugin:2.8:copy"
+
 
 class ServiceError(Exception):
     """It cannot be fetched or started; the text says why."""
@@ -125,6 +128,7 @@ class JavaService:
     """
 
     name = ""
+    environment = None  # of the process; None: ours
 
     def __init__(self):
         need("java", "openjdk-17-jre-headless")
@@ -205,6 +209,7 @@ class JavaService:
             return subprocess.Popen(
                 command,
                 cwd=self._folder,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
