@@ -5,7 +5,6 @@ Whatever ends them: the application can publish to its last breath, nothing is s
 application, what it did not settle comes to the next member of the group, and all is over in time.
 """
 
-import json
 import re
 import signal
 import sys
@@ -18,6 +17,7 @@ from cluster import Cluster
 from conftest import ROOT
 from gateway import environment
 from journal import Delivered, Journal
+from json_lines import json_lines
 from kafka import Kafka
 from load import QUICK, ROUTES, TYPE
 from pod import AT_LEAST, Pod
@@ -41,8 +41,7 @@ class Application:
         self._journal = journal
 
     def entries(self, *kinds):
-        lines = self._journal.read_text().splitlines() if self._journal.exists() else ()
-        entries = map(json.loads, lines)
+        entries = json_lines(self._journal)
         return [entry for entry in entries if not kinds or entry["what"] in kinds]
 
     def count(self, kind):

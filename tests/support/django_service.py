@@ -3,6 +3,7 @@
 It runs as `manage.py`. What its receivers get, they write into a file.
 """
 
+import functools
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import sys
 from pathlib import Path
 
 from gateway import environment
+from json_lines import json_lines
 from waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,14 +112,9 @@ class Service:
 
     def received(self, count=0):
         """What the receivers got so far; waits for so many calls."""
-
-        def lines():
-            if not self.received_file.exists():
-                return []
-            return [json.loads(line) for line in self.received_file.read_text().splitlines()]
-
-        eventually(lambda: len(lines()) >= count, lambda: f"{count} events\n{self.log()}", 40)
-        return lines()
+        read = functools.partial(json_lines, self.received_file)
+        eventually(lambda: len(read()) >= count, lambda: f"{count} events\n{self.log()}", 40)
+        return read()
 
     def stop(self, seconds=30):
         """SIGTERM to the consumer. Its exit code."""

@@ -16,7 +16,7 @@
 {{- define "sidebus-chart.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "sidebus-chart.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
-app.kubernetes.io/component: {{ eq .Values.mode "sidecar-example" | ternary "example" "gateway" }}
+app.kubernetes.io/component: gateway
 {{- end -}}
 
 {{- define "sidebus-chart.labels" -}}
