@@ -285,12 +285,15 @@ class Move:
 
     def await_members(self, count):
         """Until they have shared the topic among them."""
-        cluster = self._world.cluster
-        eventually(
-            lambda: cluster.members(self._group) == count and cluster.is_stable(self._group),
-            f"{count} members",
-            60,
-        )
+
+        def shared():
+            shares = self.shares()
+            return len(shares) == count and all(shares)
+
+        eventually(shared, f"{count} members", 60)
+
+    def shares(self):
+        return self._world.cluster.shares(self._group)
 
     def leave(self, one):
         """As the stock consumer can be told to: by Ctrl-C. Nobody is missed by the group then."""
@@ -350,8 +353,8 @@ def test_members_with_either_plugin_share_a_group_while_a_deployment_rolls(move)
     move.await_members(2)
     move.publish()
     move.await_all()
-    assert old.received(), old.log()
-    assert new.received(), new.log()
+    assert old.received(), f"{move.shares()}\n{old.log()}"
+    assert new.received(), f"{move.shares()}\n{new.log()}"
 
     move.leave(old)
     move.publish()

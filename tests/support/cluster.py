@@ -149,10 +149,14 @@ class Cluster:
         (described,) = self._admin.describe_consumer_groups([group]).values()
         return len(described.result(20).members)
 
-    def is_stable(self, group):
-        """Whether no rebalance is under way."""
+    def shares(self, group):
+        """How many partitions each member has, most first; none while a rebalance is under way."""
         (described,) = self._admin.describe_consumer_groups([group]).values()
-        return described.result(20).state == ConsumerGroupState.STABLE
+        found = described.result(20)
+        if found.state != ConsumerGroupState.STABLE:
+            return []
+        sizes = (len(each.assignment.topic_partitions) for each in found.members)
+        return sorted(sizes, reverse=True)
 
     def static_members(self, group):
         """The names of a group's static members."""
