@@ -198,10 +198,13 @@ absl::StatusOr<std::unique_ptr<AdminServer>> AdminServer::Start(const Options& o
                                                                 const ProbeSource& probes,
                                                                 const StatusSource& status) {
   if (IsIpv6(options) && mg_check_feature(MG_FEATURES_IPV6) == 0) {
-    return absl::UnavailableError(
-        fmt::format("cannot listen on {}: the library that serves this port, civetweb {}, was "
-                    "built without IPv6: give an IPv4 address, such as 0.0.0.0:{}",
-                    ListeningPort(options), mg_version(), options.port));
+    return absl::UnavailableError(fmt::format(
+        "cannot listen on {}: civetweb {}, the library that serves this port, was built "
+        "without IPv6: give an IPv4 address{}",
+        ListeningPort(options), mg_version(),
+        options.host == "::1"  ? ", such as 127.0.0.1"
+        : options.host == "::" ? ", such as 0.0.0.0"
+                               : ""));
   }
   try {
     auto impl = std::make_unique<Impl>(options, metrics, probes, status);

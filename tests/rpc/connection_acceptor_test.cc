@@ -1,18 +1,18 @@
 #include "server/rpc/connection_acceptor.h"
 
+#include <gtest/gtest.h>
 #include <sys/eventfd.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
-#include "gtest/gtest.h"
 #include "server/base/mutex.h"
 #include "tests/rpc/raw_http2.h"
+#include "tests/rpc/rpc_fixture.h"
 
 namespace sidebus {
 namespace {
@@ -32,7 +32,6 @@ class ConnectionAcceptorTest : public testing::Test {
     acceptor_.emplace(*std::move(socket), "app", limit_, metrics_, [this](int fd) {
       MutexLock lock(mu_);
       taken_.emplace_back(fd);
-      changed_.NotifyAll();
     });
     acceptor_->Start();
   }
@@ -46,22 +45,25 @@ class ConnectionAcceptorTest : public testing::Test {
 
   // A client, which the acceptor has taken by the time this returns.
   RawHttp2 Connect() {
-    MutexLock lock(mu_);
-    const std::size_t before = taken_.size();
+    const std::size_t before = Taken();
     RawHttp2 client(Path());
-    while (taken_.size() == before) changed_.Wait(mu_);
+    EXPECT_TRUE(Eventually([&] { return Taken() > before; }));
     return client;
   }
 
-  void WaitUntilOpenAre(std::uint32_t count) {
-    while (limit_.open() != count) std::this_thread::yield();
+  std::size_t Taken() {
+    MutexLock lock(mu_);
+    return taken_.size();
+  }
+
+  bool NoneIsOpenSoon() {
+    return Eventually([&] { return limit_.open() == 0; });
   }
 
   std::string folder_;
   Metrics metrics_;
   ConnectionLimit limit_{10};
   Mutex mu_;
-  CondVar changed_;
   std::vector<FileDescriptor> taken_ ABSL_GUARDED_BY(mu_);
   std::optional<ConnectionAcceptor> acceptor_;
 };
@@ -73,16 +75,16 @@ TEST_F(ConnectionAcceptorTest, AConnectionCountsUntilItsClientHangsUp) {
     EXPECT_EQ(limit_.open(), 2);
   }
 
-  WaitUntilOpenAre(0);
+  EXPECT_TRUE(NoneIsOpenSoon());
 }
 
-// Found by a test of the transport that failed now and then: the kernel went on to tell of the first
-// connection, under the number of a descriptor that the next one had by then.
+// The kernel would go on to tell of the first, by the number of a descriptor that the next one has.
 TEST_F(ConnectionAcceptorTest, OneThatTheServerIsSlowToCloseIsNotTakenForTheNext) {
   FileDescriptor lower(eventfd(0, EFD_CLOEXEC));
   { const RawHttp2 first = Connect(); }
-  WaitUntilOpenAre(0);
-  // Its number goes to what is accepted next, and so the first duplicate's to the next duplicate.
+  EXPECT_TRUE(NoneIsOpenSoon());
+  // So that there are as many free numbers below the first duplicate's as the next client needs: its
+  // duplicate gets that one.
   { const FileDescriptor closed = std::move(lower); }
 
   const RawHttp2 second = Connect();

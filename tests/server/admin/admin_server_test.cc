@@ -163,12 +163,12 @@ TEST_F(AdminServerTest, AHugeAddressIsRefusedAndTheServerLivesOn) {
   EXPECT_THAT(Ask("/livez"), StartsWith("HTTP/1.1 200"));
 }
 
-TEST_F(AdminServerTest, AnIpv6AddressIsServedOrRefusedWithTheReason) {
-  const auto server = AdminServer::Start({.host = "::1", .port = 0}, metrics_, probes_, status_);
+TEST_F(AdminServerTest, AnIpv6AddressThatTheLibraryCannotServeIsRefusedWithTheReason) {
+  const auto server = AdminServer::Start({.host = "::1"}, metrics_, probes_, status_);
+  if (server.ok()) GTEST_SKIP() << "here the library can";
 
-  if (!server.ok()) {
-    EXPECT_THAT(server.status().message(), HasSubstr("built without IPv6"));
-  }
+  EXPECT_THAT(std::string(server.status().message()),
+              AllOf(HasSubstr("[::1]:0"), HasSubstr("without IPv6"), HasSubstr("127.0.0.1")));
 }
 
 TEST_F(AdminServerTest, AnAddressInUseIsAnErrorThatNamesIt) {

@@ -1,3 +1,5 @@
+#include <time.h>
+
 #include <atomic>
 #include <filesystem>
 #include <fstream>
@@ -14,6 +16,13 @@ using Outcome = DeliveryReport::Outcome;
 constexpr std::chrono::milliseconds kLong = std::chrono::seconds(10);
 
 using KafkaProducerTest = KafkaProducerFixture;
+
+// Of all threads of this process.
+std::chrono::nanoseconds ProcessorTime() {
+  timespec time{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
 
 struct BrokerErrorCase {
   std::string name;
@@ -125,6 +134,23 @@ TEST_F(KafkaProducerTest, RecordsBehindThoseOnTheirWayTravelTogether) {
   for (const auto& sent : sent_) EXPECT_EQ(sent->Report().outcome, Outcome::kWritten);
 
   EXPECT_LE(RequestsSeen(kProduceRequest), static_cast<int>(SendGate::kFew) + 2);
+}
+
+// server/docs/adr/0078
+TEST_F(KafkaProducerTest, NoProcessorIsBusyWhileRecordsWaitForAResponse) {
+  ProducerTopic& topic = Start();
+  Produce(topic).Report();
+  constexpr std::chrono::milliseconds kRoundTrip{600};
+  SetRoundTrip(kRoundTrip);
+  const auto before = ProcessorTime();
+
+  Sent& first = Produce(topic);
+  EXPECT_TRUE(listener_.WaitUntil([&] {  // which looks every 10 ms
+    Produce(topic);
+    return first.reports() > 0;
+  }));
+
+  EXPECT_LT(ProcessorTime() - before, kRoundTrip / 2);
 }
 
 TEST_F(KafkaProducerTest, WhatWaitsForOthersIsNotWrittenAfterAPurge) {
