@@ -13,7 +13,6 @@ namespace sidebus {
 namespace {
 
 constexpr int kPollMs = 1000;
-constexpr int kPollSoonMs = 1;
 // What was between two of librdkafka's queues during a purge escapes it: purge again.
 constexpr auto kPurgeAgain = std::chrono::milliseconds(100);
 constexpr std::size_t kReportsAtOnce = 256;
@@ -138,7 +137,6 @@ void KafkaProducer::CreateTopic(ProducerTopic& topic, const std::string& like,
 }
 
 absl::Status KafkaProducer::Produce(ProducerTopic& topic, PendingRecord& record) {
-  auto& kafka_topic = static_cast<KafkaTopic&>(topic);
   // In this order: either we see that it closed, or whoever closed it sees that a record is coming.
   ++in_flight_;
   if (!open_) {
@@ -146,22 +144,8 @@ absl::Status KafkaProducer::Produce(ProducerTopic& topic, PendingRecord& record)
     return MakeError(Reason::kBrokerDown,
                      "publish: the connection to Kafka is being replaced: try again");
   }
-  switch (gate_.Add({&kafka_topic, &record})) {
-    case SendGate::Then::kSend:
-      break;
-    case SendGate::Then::kSendAll:
-      SendGathered();
-      return absl::OkStatus();
-    case SendGate::Then::kWake:
-      Wake();
-      return absl::OkStatus();
-    case SendGate::Then::kWait:
-      return absl::OkStatus();
-  }
-  const rd_kafka_resp_err_t error = Give(kafka_topic, record);
-  const bool refused = error != RD_KAFKA_RESP_ERR_NO_ERROR;
-  if (gate_.Sent(refused ? 1 : 0)) SendGathered();
-  if (!refused) return absl::OkStatus();
+  const rd_kafka_resp_err_t error = Give(static_cast<KafkaTopic&>(topic), record);
+  if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return absl::OkStatus();
   Forgotten(1);
   return ErrorOfKafka(error, "publish");
 }
@@ -195,37 +179,6 @@ rd_kafka_resp_err_t KafkaProducer::Give(KafkaTopic& topic, const PendingRecord& 
   return error;
 }
 
-void KafkaProducer::SendGathered() {
-  for (auto items = gate_.TakeAll(); !items.empty(); items = gate_.TakeAll()) {
-    std::vector<Refused> refused;
-    for (const SendGate::Item& item : items) {
-      const rd_kafka_resp_err_t error = Give(*item.topic, *item.record);
-      if (error != RD_KAFKA_RESP_ERR_NO_ERROR) refused.push_back({item.record, error});
-    }
-    const bool more = gate_.Sent(refused.size());
-    if (!refused.empty()) {
-      {
-        MutexLock lock(mu_);
-        refused_.insert(refused_.end(), refused.begin(), refused.end());
-      }
-      Wake();
-    }
-    if (!more) return;
-  }
-}
-
-void KafkaProducer::ReportRefused() {
-  std::vector<Refused> refused;
-  {
-    MutexLock lock(mu_);
-    refused.swap(refused_);
-  }
-  for (const Refused& one : refused) {
-    one.record->OnReport(ReportOf(RD_KAFKA_MSG_STATUS_NOT_PERSISTED, one.error, -1, -1));
-  }
-  Forgotten(refused.size());
-}
-
 // So many records are not in flight any more.
 void KafkaProducer::Forgotten(std::size_t count) {
   if (count == 0 || in_flight_.fetch_sub(count) != count) return;
@@ -242,17 +195,6 @@ bool KafkaProducer::Flush(SteadyTime deadline) {
 }
 
 void KafkaProducer::Purge() {
-  GiveUp();
-  Wake();
-}
-
-void KafkaProducer::GiveUp() {
-  {
-    MutexLock lock(mu_);
-    for (const SendGate::Item& item : gate_.GiveUp()) {
-      refused_.push_back({item.record, RD_KAFKA_RESP_ERR__PURGE_QUEUE});
-    }
-  }
   rd_kafka_purge(client()->handle.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT |
                                              RD_KAFKA_PURGE_F_NON_BLOCKING);
 }
@@ -271,17 +213,13 @@ void KafkaProducer::Run() {
   std::shared_ptr<ProducerClient> client = this->client();
   while (!stopping_) {
     const bool purging = replacing_ && in_flight_ != 0;
-    const int timeout_ms = purging             ? static_cast<int>(kPurgeAgain.count())
-                           : gate_.LooksSoon() ? kPollSoonMs
-                                               : kPollMs;
+    const int timeout_ms = purging ? static_cast<int>(kPurgeAgain.count()) : kPollMs;
     if (const KafkaEvent event(rd_kafka_queue_poll(client->queue.get(), timeout_ms));
         event != nullptr) {
       OnEvent(event.get());
     } else if (purging) {
-      GiveUp();
+      Purge();
     }
-    SendGathered();
-    ReportRefused();
     if (replacing_ && in_flight_ == 0) {
       client.reset();
       FinishReplacing();
@@ -315,9 +253,6 @@ void KafkaProducer::OnReports(rd_kafka_event_t* event) {
   std::size_t reported = 0;
   while (const std::size_t count =
              rd_kafka_event_message_array(event, messages.data(), messages.size())) {
-    // First of all, so that the broker has work while these are answered.
-    gate_.Reported(count);
-    SendGathered();
     for (std::size_t i = 0; i < count; ++i) {
       const rd_kafka_message_t& message = *messages[i];
       auto& topic = *static_cast<KafkaTopic*>(rd_kafka_topic_opaque(message.rkt));
@@ -362,7 +297,7 @@ void KafkaProducer::StartReplacing() {
       {{"error", rd_kafka_err2name(error)}, {"in_flight", in_flight_.load()}});
   lookups_->ForgetAll();
   maker_.Drop();
-  GiveUp();
+  Purge();
 }
 
 void KafkaProducer::FinishReplacing() {

@@ -12,7 +12,6 @@
 #include "server/base/mutex.h"
 #include "server/broker/kafka/kafka_log.h"
 #include "server/broker/kafka/kafka_options.h"
-#include "server/broker/kafka/send_gate.h"
 #include "server/broker/kafka/topic_lookups.h"
 #include "server/broker/kafka/topic_maker.h"
 #include "server/broker/producer.h"
@@ -22,10 +21,8 @@ namespace sidebus {
 
 // librdkafka's idempotent producer, and its poll thread.
 //
-// A record's way: Produce() -> SendGate, where it may wait for others -> rd_kafka_produceva (the
-// value is borrowed from the PendingRecord, which is the opaque) -> delivery report event, a batch
-// at a time -> PendingRecord::OnReport. What librdkafka refuses after it waited is reported by the
-// poll thread as not written.
+// A record's way: Produce() -> rd_kafka_produceva (the value is borrowed from the PendingRecord,
+// which is the opaque) -> delivery report event, a batch at a time -> PendingRecord::OnReport.
 //
 //   open       --fatal error of the client-->  replacing
 //   replacing  --everything accepted is reported, a new client is made-->  open
@@ -72,13 +69,8 @@ class KafkaProducer final : public Producer {
   std::shared_ptr<ProducerClient> client() const;
 
   rd_kafka_resp_err_t Give(KafkaTopic& topic, const PendingRecord& record);
-  void SendGathered();
-
-  void GiveUp();
-
   void Run();
   void Wake();
-  void ReportRefused();
   void Forgotten(std::size_t count);
   void OnEvent(rd_kafka_event_t* event);
   void OnReports(rd_kafka_event_t* event);
@@ -98,13 +90,6 @@ class KafkaProducer final : public Producer {
   std::map<std::string, std::unique_ptr<KafkaTopic>> topics_ ABSL_GUARDED_BY(mu_);
   std::vector<KafkaTopic*> by_index_ ABSL_GUARDED_BY(mu_);
 
-  struct Refused {
-    PendingRecord* record = nullptr;
-    rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
-  };
-  std::vector<Refused> refused_ ABSL_GUARDED_BY(mu_);  // to be reported
-
-  SendGate gate_;
   TopicMaker maker_;
   std::atomic<bool> open_{true};
   std::atomic<std::size_t> in_flight_{0};
