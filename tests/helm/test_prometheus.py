@@ -9,7 +9,8 @@ import urllib.parse
 import pytest
 from charts import CHART, TOOLS, run
 from expected import BINARY
-from pod import Container, fetch, free_ports
+from pod import Container, fetch
+from service import free_ports
 from test_dashboard import PANELS
 from waiting import eventually
 
