@@ -32,6 +32,11 @@ TYPE = re.search(r"^ +type=(\S+)$", HEADER, re.MULTILINE)[1]
 TOPIC = "learning-certificate-lifecycle"
 
 
+def kafka_topics():
+    """The command kafka-topics.sh."""
+    return ["java", *service.JVM, "-cp", kafka.tools(), "org.apache.kafka.tools.TopicCommand"]
+
+
 class Kafka(kafka.Kafka):
     """With the properties that the image makes of the variables."""
 
@@ -129,8 +134,7 @@ class Stack:
         """What the service `topics` does, with the real kafka-topics.sh."""
         script = self.laptop.folder / "opt/kafka/bin/kafka-topics.sh"
         script.parent.mkdir(parents=True, exist_ok=True)
-        tool = ["java", *service.JVM, "-cp", kafka.tools(), "org.apache.kafka.tools.TopicCommand"]
-        script.write_text(f'#!/bin/sh\nexec {shlex.join(tool)} "$@" 2>/dev/null\n')
+        script.write_text(f'#!/bin/sh\nexec {shlex.join(kafka_topics())} "$@" 2>/dev/null\n')
         script.chmod(0o755)
         spec = SERVICES["topics"]
         command = [self.laptop.moved(part.replace("$$", "$")) for part in spec["command"]]
@@ -140,6 +144,16 @@ class Stack:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def settings(self, topic):
+        """What Kafka says of a topic that has settings of its own."""
+        asked = run(
+            *(*kafka_topics(), "--bootstrap-server", self.laptop.address(19092)),
+            *("--describe", "--topic", topic),
+        )
+        assert asked.returncode == 0, asked.stdout + asked.stderr
+        (settings,) = re.findall(r"\tConfigs: (.*)", asked.stdout)
+        return dict(one.split("=") for one in settings.split(",") if one)
 
     def exec(self, command):
         """A line of the header, as a user types it."""
@@ -277,6 +291,18 @@ def test_the_registry_knows_a_schema_again_and_refuses_one_that_cannot_read_old_
     assert stack.registry.register("a", first) == stack.registry.register("a", reordered)
     with pytest.raises(OSError, match="409"):
         stack.registry.register("a", more)
+
+
+def test_the_registry_keeps_its_schemas(stack):
+    schema = {"type": "record", "name": "Kept", "fields": []}
+    identity = stack.registry.register("kept", schema)
+
+    for topic in ("kafkasql-journal", "kafkasql-snapshots"):
+        kept = {"retention.ms": "-1", "retention.bytes": "-1"}
+        assert stack.settings(topic).items() >= kept.items()
+    stack.registry.stop()
+    stack.registry.start()
+    assert json.loads(stack.registry.ask(f"/schemas/ids/{identity}")["schema"]) == schema
 
 
 def test_prometheus_scrapes_the_gateway_and_no_alert_fires(stack):
