@@ -283,6 +283,22 @@ def test_grafana_has_the_dashboard_of_the_chart_without_a_log_in():
     assert settings["GF_AUTH_ANONYMOUS_ENABLED"] == "true"
 
 
+def test_grafana_has_off_what_it_would_ask_on_the_internet():
+    settings = environment("grafana")
+
+    assert {name for name, value in settings.items() if value == "false"} >= {
+        "GF_ANALYTICS_REPORTING_ENABLED",
+        "GF_ANALYTICS_CHECK_FOR_UPDATES",
+        "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES",
+        "GF_NEWS_NEWS_FEED_ENABLED",
+    }
+    assert {name for name, value in settings.items() if value == "true"} >= {
+        "GF_PLUGINS_PREINSTALL_DISABLED",
+        "GF_PLUGINS_PUBLIC_KEY_RETRIEVAL_DISABLED",
+        "GF_SECURITY_DISABLE_GRAVATAR",
+    }
+
+
 def test_the_dashboard_has_its_data_source():
     board = json.loads((CHART / "files/dashboards/sidebus.json").read_text())
     (variable,) = [one for one in board["templating"]["list"] if one["type"] == "datasource"]
