@@ -233,7 +233,8 @@ def test_what_others_wait_for_tells_when_it_is_there():
             if awaited["condition"] == "service_healthy":
                 assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
             if awaited["condition"] == "service_completed_successfully":
-                assert SERVICES[name]["restart"] == "on-failure"
+                # Tried again, and found failed if that does not help.
+                assert re.fullmatch(r"on-failure:[1-9]", SERVICES[name]["restart"])
     assert {SERVICES[name]["restart"] for name in LASTING} == {"unless-stopped"}
     assert [name for name in LASTING if "healthcheck" not in SERVICES[name]] == []
 

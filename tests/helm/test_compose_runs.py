@@ -115,6 +115,7 @@ class Stack:
         self.kafka.address  # noqa: B018  it stays there
         self.kafka.start(240)
         self.made_topics = self.make_topics()
+        assert self.made_topics.returncode == 0, self.made_topics.stdout
         self.registry = processes.enter_context(Registry(self.laptop))
         self.registry.address  # noqa: B018
         self.registry.start()
@@ -130,7 +131,7 @@ class Stack:
             Prometheus(config, folder, self.laptop.address(9090))
         )
 
-    def make_topics(self):
+    def make_topics(self, variables=None):
         """What the service `topics` does, with the real kafka-topics.sh."""
         script = self.laptop.folder / "opt/kafka/bin/kafka-topics.sh"
         script.parent.mkdir(parents=True, exist_ok=True)
@@ -138,12 +139,8 @@ class Stack:
         script.chmod(0o755)
         spec = SERVICES["topics"]
         command = [self.laptop.moved(part.replace("$$", "$")) for part in spec["command"]]
-        done = run(
-            *(*spec["entrypoint"], *command),
-            env={"PATH": os.environ["PATH"]} | self.laptop.variables("topics"),
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        environment = {"PATH": os.environ["PATH"]} | self.laptop.variables("topics")
+        return run(*spec["entrypoint"], *command, env=environment | (variables or {}))
 
     def settings(self, topic):
         """What Kafka says of a topic that has settings of its own."""
@@ -208,8 +205,15 @@ def commands(verb):
 
 
 def test_the_topics_are_made_once(stack):
-    assert stack.made_topics.count("Created topic") == len(environment("topics")["TOPICS"].split())
-    assert stack.make_topics() == ""
+    made = stack.made_topics.stdout.count("Created topic")
+
+    assert made == len(environment("topics")["TOPICS"].split())
+    again = stack.make_topics()
+    assert (again.returncode, again.stdout) == (0, "")
+
+
+def test_a_topic_that_kafka_refuses_is_an_error(stack):
+    assert stack.make_topics({"TOPICS": "no.such/name"}).returncode != 0
 
 
 def test_what_the_header_says_publishes_and_receives_an_event(stack):
