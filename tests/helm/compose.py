@@ -5,7 +5,7 @@ import shutil
 
 import yaml
 from charts import ROOT
-from pod import free_ports
+from service import free_ports
 
 FILE = ROOT / "deploy/compose.yaml"
 TEXT = FILE.read_text()

@@ -1,12 +1,12 @@
 """A gateway's container without a cluster: its files in a folder, and a process."""
 
 import os
-import socket
 import subprocess
 import urllib.request
 
 from charts import configurations, gateway, objects, pod_specs, run
 from expected import BINARY
+from service import free_ports
 from waiting import eventually
 
 ENVIRONMENT = os.environ | {"POD_NAME": "pod-0"}
@@ -43,14 +43,6 @@ def moved(text, folder):
     for top in ("/run/", "/etc/sidebus"):
         text = text.replace(top, f"{folder}{top}")
     return text
-
-
-def free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 class Container:

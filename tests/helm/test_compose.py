@@ -185,7 +185,7 @@ def test_the_gateway_takes_its_configuration(encoding, tmp_path):
     checked = run(BINARY, "config", "check", "--config", config)
 
     assert checked.returncode == 0, checked.stderr
-    assert "0 warnings" in checked.stdout + checked.stderr
+    assert re.search(r"\b0 warnings\b", checked.stdout + checked.stderr)
 
 
 def test_the_topics_are_those_of_the_producer_config():
@@ -233,7 +233,8 @@ def test_what_others_wait_for_tells_when_it_is_there():
             if awaited["condition"] == "service_healthy":
                 assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
             if awaited["condition"] == "service_completed_successfully":
-                assert SERVICES[name]["restart"] == "on-failure"
+                # Tried again, and found failed if that does not help.
+                assert re.fullmatch(r"on-failure:[1-9]", SERVICES[name]["restart"])
     assert {SERVICES[name]["restart"] for name in LASTING} == {"unless-stopped"}
     assert [name for name in LASTING if "healthcheck" not in SERVICES[name]] == []
 
@@ -281,6 +282,22 @@ def test_grafana_has_the_dashboard_of_the_chart_without_a_log_in():
     assert files("grafana")[provider["options"]["path"]] == CHART / "files/dashboards"
     assert files("grafana")[folder] / name == CHART / "files/dashboards/sidebus.json"
     assert settings["GF_AUTH_ANONYMOUS_ENABLED"] == "true"
+
+
+def test_grafana_has_off_what_it_would_ask_on_the_internet():
+    settings = environment("grafana")
+
+    assert {name for name, value in settings.items() if value == "false"} >= {
+        "GF_ANALYTICS_REPORTING_ENABLED",
+        "GF_ANALYTICS_CHECK_FOR_UPDATES",
+        "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES",
+        "GF_NEWS_NEWS_FEED_ENABLED",
+    }
+    assert {name for name, value in settings.items() if value == "true"} >= {
+        "GF_PLUGINS_PREINSTALL_DISABLED",
+        "GF_PLUGINS_PUBLIC_KEY_RETRIEVAL_DISABLED",
+        "GF_SECURITY_DISABLE_GRAVATAR",
+    }
 
 
 def test_the_dashboard_has_its_data_source():

@@ -10,17 +10,16 @@ import json
 import os
 import re
 import shlex
-import subprocess
-import urllib.parse
 
 import kafka
 import pytest
 import registry
 import service
 import yaml
-from charts import ROOT, TOOLS, run
+from charts import ROOT, run
 from compose import HEADER, SERVICES, Laptop, environment
 from expected import BINARY
+from monitor import Prometheus
 from pod import fetch
 from waiting import eventually
 
@@ -31,6 +30,11 @@ pytestmark = [
 
 TYPE = re.search(r"^ +type=(\S+)$", HEADER, re.MULTILINE)[1]
 TOPIC = "learning-certificate-lifecycle"
+
+
+def kafka_topics():
+    """The command kafka-topics.sh."""
+    return ["java", *service.JVM, "-cp", kafka.tools(), "org.apache.kafka.tools.TopicCommand"]
 
 
 class Kafka(kafka.Kafka):
@@ -111,6 +115,7 @@ class Stack:
         self.kafka.address  # noqa: B018  it stays there
         self.kafka.start(240)
         self.made_topics = self.make_topics()
+        assert self.made_topics.returncode == 0, self.made_topics.stdout
         self.registry = processes.enter_context(Registry(self.laptop))
         self.registry.address  # noqa: B018
         self.registry.start()
@@ -118,25 +123,34 @@ class Stack:
         self.variables = os.environ | self.laptop.variables("sidebus")
         self.variables |= {"SIDEBUS_ENDPOINT": self.laptop.address(7420), "NO_COLOR": "1"}
         self.config = folder / "etc/sidebus/config.yaml"
-        self._begin(BINARY, "serve", f"--config={self.config}")
-        eventually(self._is_healthy, "the health check of the gateway", 60)
-        self._begin_prometheus()
+        self.begin_gateway("gateway", self.config)
+        self.laptop.lay_out("prometheus")
+        (file,) = [one for one in SERVICES["prometheus"]["command"] if "config.file" in one]
+        config = self.laptop.moved(file.partition("=")[2])
+        self.prometheus = processes.enter_context(
+            Prometheus(config, folder, self.laptop.address(9090))
+        )
 
-    def make_topics(self):
+    def make_topics(self, variables=None):
         """What the service `topics` does, with the real kafka-topics.sh."""
         script = self.laptop.folder / "opt/kafka/bin/kafka-topics.sh"
         script.parent.mkdir(parents=True, exist_ok=True)
-        tool = ["java", *service.JVM, "-cp", kafka.tools(), "org.apache.kafka.tools.TopicCommand"]
-        script.write_text(f'#!/bin/sh\nexec {shlex.join(tool)} "$@" 2>/dev/null\n')
+        script.write_text(f'#!/bin/sh\nexec {shlex.join(kafka_topics())} "$@" 2>/dev/null\n')
         script.chmod(0o755)
         spec = SERVICES["topics"]
         command = [self.laptop.moved(part.replace("$$", "$")) for part in spec["command"]]
-        done = run(
-            *(*spec["entrypoint"], *command),
-            env={"PATH": os.environ["PATH"]} | self.laptop.variables("topics"),
+        environment = {"PATH": os.environ["PATH"]} | self.laptop.variables("topics")
+        return run(*spec["entrypoint"], *command, env=environment | (variables or {}))
+
+    def settings(self, topic):
+        """What Kafka says of a topic that has settings of its own."""
+        asked = run(
+            *(*kafka_topics(), "--bootstrap-server", self.laptop.address(19092)),
+            *("--describe", "--topic", topic),
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        assert asked.returncode == 0, asked.stdout + asked.stderr
+        (settings,) = re.findall(r"\tConfigs: (.*)", asked.stdout)
+        return dict(one.split("=") for one in settings.split(",") if one)
 
     def exec(self, command):
         """A line of the header, as a user types it."""
@@ -144,10 +158,7 @@ class Stack:
 
     def begin_exec(self, command):
         """The same for what goes on until Ctrl-C: the file with what it says."""
-        said = self.laptop.folder / "said"
-        with open(said, "wb") as output:
-            self._begin(*self._typed(command), stdout=output, cwd=ROOT)
-        return said
+        return self._begin("exec", *self._typed(command), cwd=ROOT)
 
     def _typed(self, command):
         program = re.sub(r"^docker compose .* exec (-T )?sidebus sidebus", "exec sidebus", command)
@@ -158,45 +169,27 @@ class Stack:
     def sidebus(self, *arguments, variables=None):
         return run(BINARY, *arguments, env=self.variables | (variables or {}))
 
-    def second_gateway(self, config, address):
-        self._begin(BINARY, "serve", f"--config={config}")
-        endpoint = {"SIDEBUS_ENDPOINT": address}
-        eventually(lambda: self._is_healthy(endpoint), "the second gateway", 60)
+    def begin_gateway(self, name, config, variables=None):
+        """Returns when its health check succeeds."""
+        log = self._begin(name, BINARY, "serve", f"--config={config}")
+        eventually(
+            lambda: self._is_healthy(variables),
+            lambda: f"the health check of the {name}\n{service.tail(log)}",
+            60,
+        )
 
-    def samples(self, expression):
-        query = urllib.parse.urlencode({"query": expression})
-        with contextlib.suppress(OSError):
-            url = f"http://{self.laptop.address(9090)}/api/v1/query?{query}"
-            with fetch(url) as answer:
-                return json.load(answer)["data"]["result"]
-        return []
-
-    def _is_healthy(self, variables=None):
+    def _is_healthy(self, variables):
         program, *arguments = SERVICES["sidebus"]["healthcheck"]["test"][1:]
         assert program.endswith("/sidebus")
         return self.sidebus(*arguments, variables=variables).returncode == 0
 
-    def _begin_prometheus(self):
-        self.laptop.lay_out("prometheus")
-        (file,) = [one for one in SERVICES["prometheus"]["command"] if "config.file" in one]
-        self._begin(
-            *(TOOLS / "prometheus", self.laptop.moved(file)),
-            f"--storage.tsdb.path={self.laptop.folder / 'prometheus'}",
-            f"--web.listen-address={self.laptop.address(9090)}",
-        )
-        ready = self.laptop.moved(SERVICES["prometheus"]["healthcheck"]["test"][-1])
-        eventually(lambda: answers(ready), "the health check of Prometheus", 60)
-
-    def _begin(self, *command, stdout=subprocess.DEVNULL, cwd=None):
-        process = subprocess.Popen(
-            [str(part) for part in command],
-            env=self.variables,
-            stdout=stdout,
-            stderr=subprocess.DEVNULL,
-            cwd=cwd,
-        )
+    def _begin(self, name, *command, cwd=None):
+        """A process beside the others: the file with what it says."""
+        log = self.laptop.folder / f"{name}.log"
+        process = service.begin(command, log, env=self.variables, cwd=cwd)
         self._processes.callback(process.wait)
         self._processes.callback(process.kill)
+        return log
 
 
 @pytest.fixture(scope="module")
@@ -212,8 +205,15 @@ def commands(verb):
 
 
 def test_the_topics_are_made_once(stack):
-    assert stack.made_topics.count("Created topic") == len(environment("topics")["TOPICS"].split())
-    assert stack.make_topics() == ""
+    made = stack.made_topics.stdout.count("Created topic")
+
+    assert made == len(environment("topics")["TOPICS"].split())
+    again = stack.make_topics()
+    assert (again.returncode, again.stdout) == (0, "")
+
+
+def test_a_topic_that_kafka_refuses_is_an_error(stack):
+    assert stack.make_topics({"TOPICS": "no.such/name"}).returncode != 0
 
 
 def test_what_the_header_says_publishes_and_receives_an_event(stack):
@@ -222,7 +222,11 @@ def test_what_the_header_says_publishes_and_receives_an_event(stack):
 
     assert published.returncode == 0, published.stderr
     assert TOPIC in published.stdout
-    eventually(lambda: "course-v1:HarborU+MAR101+2025_T3" in said.read_text(), "the event", 60)
+    eventually(
+        lambda: "course-v1:HarborU+MAR101+2025_T3" in said.read_text(),
+        lambda: f"the event\n{service.tail(said)}",
+        60,
+    )
     groups = stack.exec(commands("groups"))
     assert groups.returncode == 0, groups.stderr
     assert "certificates" in groups.stdout
@@ -257,7 +261,7 @@ def test_records_are_those_of_open_edx_with_the_line_that_is_a_comment(stack):
     schema = config.with_name("schemas") / f"{event_type.replace('.', '+')}_schema.avsc"
     schema.parent.mkdir()
     schema.write_text(json.dumps(avro(json.loads(sample.read_text()), "CloudEvent")))
-    stack.second_gateway(config, socket)
+    stack.begin_gateway("second gateway", config, {"SIDEBUS_ENDPOINT": socket})
 
     published = stack.sidebus("publish", event_type, "-f", sample, "--endpoint", socket)
     received = stack.sidebus(
@@ -293,11 +297,24 @@ def test_the_registry_knows_a_schema_again_and_refuses_one_that_cannot_read_old_
         stack.registry.register("a", more)
 
 
+def test_the_registry_keeps_its_schemas(stack):
+    schema = {"type": "record", "name": "Kept", "fields": []}
+    identity = stack.registry.register("kept", schema)
+
+    for topic in ("kafkasql-journal", "kafkasql-snapshots"):
+        kept = {"retention.ms": "-1", "retention.bytes": "-1"}
+        assert stack.settings(topic).items() >= kept.items()
+    stack.registry.stop()
+    stack.registry.start()
+    assert json.loads(stack.registry.ask(f"/schemas/ids/{identity}")["schema"]) == schema
+
+
 def test_prometheus_scrapes_the_gateway_and_no_alert_fires(stack):
     labels = 'job="sidebus",namespace="compose",pod="sidebus"'
 
-    assert eventually(lambda: stack.samples(f"sidebus_ready{{{labels}}} == 1"), "a scrape", 60)
-    assert stack.samples('ALERTS{alertstate="firing"}') == []
+    assert answers(stack.laptop.moved(SERVICES["prometheus"]["healthcheck"]["test"][-1]))
+    assert stack.prometheus.scraped(f"sidebus_ready{{{labels}}} == 1")
+    assert stack.prometheus.alerts() == {}
 
 
 def avro(value, name):

@@ -2,14 +2,13 @@
 
 import json
 import re
-import subprocess
-import urllib.error
-import urllib.parse
 
 import pytest
 from charts import CHART, TOOLS, run
 from expected import BINARY
-from pod import Container, fetch, free_ports
+from monitor import Prometheus
+from pod import Container
+from service import free_ports
 from test_dashboard import PANELS
 from waiting import eventually
 
@@ -21,76 +20,39 @@ SIDEBUS = "/usr/local/bin/sidebus"
 INCIDENTS = {"Undecodable", "Questions to the schema registry", "Calls that failed", "Dead letters"}
 
 
-class Prometheus:
+def configuration(target):
     """Scrapes one address every half second, with the labels that a PodMonitor gives it."""
-
-    def __init__(self, target, folder):
-        self.target = target
-        self._url = f"http://127.0.0.1:{free_ports(1)[0]}"
-        config = folder / "prometheus.yml"
-        labels = {"namespace": "shop", "pod": "shop-1"}
-        scrape = {
-            "job_name": "sidebus",
-            "static_configs": [{"targets": [target], "labels": labels}],
-        }
-        config.write_text(
-            json.dumps(
-                {
-                    "global": {"scrape_interval": "500ms", "evaluation_interval": "500ms"},
-                    "rule_files": [str(CHART / "files/rules/sidebus.rules.yaml")],
-                    "scrape_configs": [scrape],
-                }
-            )
-        )
-        self._process = subprocess.Popen(
-            [
-                *(TOOLS / "prometheus", f"--config.file={config}"),
-                f"--storage.tsdb.path={folder / 'data'}",
-                f"--web.listen-address={self._url.removeprefix('http://')}",
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-
-    def get(self, path, **parameters):
-        """`data` of an answer; None while there is none."""
-        url = f"{self._url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
-        try:
-            with fetch(url) as answer:
-                return json.load(answer)["data"]
-        except urllib.error.HTTPError as error:
-            if error.code == 503:  # it starts
-                return None
-            raise AssertionError(error.read().decode()) from None
-        except OSError:
-            return None
-
-    def samples(self, expression):
-        data = self.get("query", query=expression)
-        return data["result"] if data else []
-
-    def stop(self):
-        self._process.kill()
-        self._process.wait()
+    labels = {"namespace": "shop", "pod": "shop-1"}
+    scrape = {"job_name": "sidebus", "static_configs": [{"targets": [target], "labels": labels}]}
+    return {
+        "global": {"scrape_interval": "500ms", "evaluation_interval": "500ms"},
+        "rule_files": [str(CHART / "files/rules/sidebus.rules.yaml")],
+        "scrape_configs": [scrape],
+    }
 
 
 @pytest.fixture(scope="module")
-def prometheus(tmp_path_factory):
+def gateway(tmp_path_factory):
+    with Container("sidecar-embedded", tmp_path_factory.mktemp("pod")) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def prometheus(gateway, tmp_path_factory):
     """Of a gateway that has published, delivered, settled and committed."""
-    with Container("sidecar-embedded", tmp_path_factory.mktemp("pod")) as gateway:
-        one = Prometheus(gateway.admin, tmp_path_factory.mktemp("prometheus"))
-        try:
-            eventually(lambda: one.samples("up == 1"), "the first scrape")
-            gateway.start(SIDEBUS, "subscribe", "example.created", "--group=billing")
-            for sign in (
-                "rate(sidebus_deliveries_total[10s]) > 0",
-                "sidebus_last_commit_timestamp_seconds > 0",
-                "sidebus_assigned_partitions > 0",
-            ):
-                eventually(lambda sign=sign: publish(gateway) and one.samples(sign), sign, 60)
-            yield one
-        finally:
-            one.stop()
+    folder = tmp_path_factory.mktemp("prometheus")
+    config = folder / "prometheus.yml"
+    config.write_text(json.dumps(configuration(gateway.admin)))
+    with Prometheus(config, folder, f"127.0.0.1:{free_ports(1)[0]}") as one:
+        one.scraped("up == 1")
+        gateway.start(SIDEBUS, "subscribe", "example.created", "--group=billing")
+        for sign in (
+            "rate(sidebus_deliveries_total[10s]) > 0",
+            "sidebus_last_commit_timestamp_seconds > 0",
+            "sidebus_assigned_partitions > 0",
+        ):
+            eventually(lambda sign=sign: publish(gateway) and one.samples(sign), sign, 60)
+        yield one
 
 
 def publish(gateway):
@@ -116,22 +78,15 @@ def test_a_panel_has_something_to_show(prometheus, title, expression):
     assert found or title in INCIDENTS
 
 
-def test_the_metrics_of_a_gateway_at_work_are_as_prometheus_wants_them(prometheus):
-    with fetch(f"http://{prometheus.target}/metrics") as answer:
-        text = answer.read().decode()
-
-    checked = run(TOOLS / "promtool", "check", "metrics", input=text)
+@pytest.mark.usefixtures("prometheus")
+def test_the_metrics_of_a_gateway_at_work_are_as_prometheus_wants_them(gateway):
+    checked = run(TOOLS / "promtool", "check", "metrics", input=gateway.metrics())
 
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_no_alert_fires_for_a_gateway_that_is_well(prometheus):
-    groups = prometheus.get("rules")["groups"]
-    rules = [rule for group in groups for rule in group["rules"]]
-
-    assert rules
-    assert [rule["name"] for rule in rules if rule["health"] == "err"] == []
-    assert [rule["name"] for rule in rules if rule["state"] != "inactive"] == []
+    assert prometheus.alerts() == {}
 
 
 def test_the_labels_of_scraped_series_are_those_that_alerts_use(prometheus):

@@ -117,6 +117,29 @@ def opens(port):
 # --- running --------------------------------------------------------------------------------------
 
 
+def begin(command, log, **options):
+    """A process that dies with the thread that starts it. What it says is added to the file `log`.
+
+    In a session of its own: Ctrl-C is for the tests, which then end it.
+    """
+    with open(log, "ab") as output:
+        return subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", *map(str, command)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            **options,
+        )
+
+
+def tail(log, size=4000):
+    """The end of a process's log, for messages."""
+    if not log.exists():
+        return ""
+    return f"end of its log:\n{log.read_bytes()[-size:].decode(errors='replace')}"
+
+
 class JavaService:
     """One Java process, on the same ports for its life.
 
@@ -182,10 +205,7 @@ class JavaService:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def tail(self, size=4000):
-        """The end of its log."""
-        if not self._log.exists():
-            return ""
-        return f"end of its log:\n{self._log.read_bytes()[-size:].decode(errors='replace')}"
+        return tail(self._log, size)
 
     def _start_once(self, deadline):
         """False: somebody else has one of its ports."""
@@ -203,18 +223,8 @@ class JavaService:
         raise ServiceError(f"{self.name} ended with {code}\n{self.tail()}")
 
     def _start_java(self):
-        # In a session of its own: Ctrl-C is for the tests, which then end it.
-        command = ["setpriv", "--pdeathsig", "KILL", "java", *JVM, *map(str, self._arguments())]
-        with open(self._log, "ab") as output:
-            return subprocess.Popen(
-                command,
-                cwd=self._folder,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
+        command = ["java", *JVM, *self._arguments()]
+        return begin(command, self._log, cwd=self._folder, env=self.environment)
 
 
 # --- a command beside services --------------------------------------------------------------------
