@@ -1,9 +1,8 @@
 """The admission policy puts the gateway into pods that ask for it, and into no others."""
 
 import pytest
-from api_server import as_text
+from api_server import RESTRICTED, as_text, missing
 from charts import ROOT, gateway, objects, pod_specs
-from test_releases import missing
 from waiting import eventually
 
 MANIFEST = ROOT / "deploy/manifests/injection.yaml"
@@ -44,13 +43,7 @@ def names(containers):
 @pytest.fixture(scope="module")
 def namespace(server):
     """Where pods get a gateway if they ask for it; the policy of deploy/manifests is at work."""
-    made = server.new_namespace(
-        labels={
-            "sidebus.dev/injection": "enabled",
-            "pod-security.kubernetes.io/enforce": "restricted",
-            "pod-security.kubernetes.io/warn": "restricted",
-        }
-    )
+    made = server.new_namespace(RESTRICTED | {"sidebus.dev/injection": "enabled"})
     server.apply(MANIFEST)
     eventually(
         lambda: "initContainers" in server.created(pod(), made)["spec"],

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from api_server import missing
 from charts import CASES, CHART, HELMS, parse, template
 
 KINDS = [
@@ -73,23 +74,6 @@ def assert_same(found, asked):
     assert found.keys() == asked.keys()
     for key, wanted in asked.items():
         assert missing(found[key], wanted, "/".join(key)) == []
-
-
-def missing(found, wanted, path):
-    """Where something that was asked for is not what was found."""
-    if isinstance(wanted, dict) and isinstance(found, dict):
-        return [
-            text
-            for key, value in wanted.items()
-            for text in missing(found.get(key), value, f"{path}.{key}")
-        ]
-    if isinstance(wanted, list) and isinstance(found, list) and len(found) == len(wanted):
-        return [
-            text
-            for number, (one, other) in enumerate(zip(found, wanted, strict=True))
-            for text in missing(one, other, f"{path}[{number}]")
-        ]
-    return [] if found == wanted else [f"{path}: {found!r}, not {wanted!r}"]
 
 
 @pytest.mark.parametrize("program", HELMS)
