@@ -21,7 +21,12 @@ KINDS = [
     "servicemonitors",
     "services",
 ]
-CLUSTER_KINDS = ["mutatingadmissionpolicies", "mutatingadmissionpolicybindings"]
+CLUSTER_KINDS = [
+    "mutatingadmissionpolicies",
+    "mutatingadmissionpolicybindings",
+    "validatingadmissionpolicies",
+    "validatingadmissionpolicybindings",
+]
 
 # What an upgrade changes, where there is no gateway.
 CHANGES = {"monitoring": "podMonitor.interval=17s"}
