@@ -12,6 +12,8 @@ CHART = ROOT / "helm/sidebus"
 LIBRARY = ROOT / "helm/sidebus-lib"
 EXAMPLE = ROOT / "helm/examples/openedx-consumers"
 GOLDEN = Path(__file__).resolve().parent / "golden"
+MANIFESTS = sorted((ROOT / "deploy/manifests").glob("*.yaml"))
+KUSTOMIZE = ROOT / "deploy/kustomize"
 
 TOOLS = Path(os.environ["SIDEBUS_HELM_TOOLS"])
 HELMS = ["helm3", "helm4"]
@@ -64,6 +66,13 @@ def objects(case, **how):
     return parse(rendered(case, **how))
 
 
+def kustomized(folder):
+    """The objects of a kustomization."""
+    answer = run(TOOLS / "kubectl", "kustomize", folder)
+    assert answer.returncode == 0, answer.stderr
+    return parse(answer.stdout)
+
+
 def of_kind(documents, kind):
     return [document for document in documents if document["kind"] == kind]
 
@@ -74,15 +83,25 @@ def configurations(documents):
     return [one for one in data if "config.yaml" in one]
 
 
-def pod_specs(documents):
-    """{name: spec} of every pod that the objects make, those of `helm test` too."""
-    specs = {}
+def pods(documents):
+    """{name: Pod} that a controller makes of the objects, with those of `helm test`."""
+    made = {}
     for document in documents:
-        if document["kind"] in ("Deployment", "DaemonSet", "StatefulSet"):
-            specs[document["metadata"]["name"]] = document["spec"]["template"]["spec"]
-        elif document["kind"] == "Pod":
-            specs[document["metadata"]["name"]] = document["spec"]
-    return specs
+        pod = document if document["kind"] == "Pod" else document.get("spec", {}).get("template")
+        if pod:
+            name, metadata = document["metadata"]["name"], pod.get("metadata", {})
+            kept = {key: metadata[key] for key in ("labels", "annotations") if key in metadata}
+            made[name] = {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {"name": name, **kept},
+                "spec": pod["spec"],
+            }
+    return made
+
+
+def pod_specs(documents):
+    return {name: pod["spec"] for name, pod in pods(documents).items()}
 
 
 def containers(spec):

@@ -8,26 +8,18 @@ import yaml
 from charts import (
     CHART,
     EXAMPLE,
+    KUSTOMIZE,
     LIBRARY,
+    MANIFESTS,
     ROOT,
-    TOOLS,
     gateway,
+    kustomized,
     objects,
     of_kind,
     parse,
     pod_specs,
-    run,
 )
 from kubernetes import breaches, problem
-
-KUSTOMIZE = ROOT / "deploy/kustomize"
-MANIFESTS = sorted((ROOT / "deploy/manifests").glob("*.yaml"))
-
-
-def kustomized(folder):
-    answer = run(TOOLS / "kubectl", "kustomize", folder)
-    assert answer.returncode == 0, answer.stderr
-    return parse(answer.stdout)
 
 
 def test_the_component_puts_the_charts_sidecar_first():

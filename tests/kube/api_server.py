@@ -15,7 +15,7 @@ import subprocess
 import urllib.request
 from pathlib import Path
 
-from charts import TOOLS, parse, run
+from charts import TOOLS, run
 from service import free_ports
 from waiting import eventually
 
@@ -212,8 +212,18 @@ def as_text(objects):
     return "\n---\n".join(map(json.dumps, objects))
 
 
-def kustomized(folder):
-    """The objects of a kustomization."""
-    answer = run(TOOLS / "kubectl", "kustomize", folder)
-    assert answer.returncode == 0, answer.stderr
-    return parse(answer.stdout)
+def missing(found, wanted, path):
+    """Where something that was asked for is not what was found."""
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        return [
+            text
+            for key, value in wanted.items()
+            for text in missing(found.get(key), value, f"{path}.{key}")
+        ]
+    if isinstance(wanted, list) and isinstance(found, list) and len(found) == len(wanted):
+        return [
+            text
+            for number, (one, other) in enumerate(zip(found, wanted, strict=True))
+            for text in missing(one, other, f"{path}[{number}]")
+        ]
+    return [] if found == wanted else [f"{path}: {found!r}, not {wanted!r}"]

@@ -1,12 +1,26 @@
 """Fixtures of the tests on a real API server: `./dev kube` runs them."""
 
+import os
+
 import pytest
-from api_server import PROGRAMS, ApiServer
+
+WANTED = {
+    "SIDEBUS_HELM_TOOLS": "a folder with helm3, helm4 and kubectl",
+    "SIDEBUS_KUBE_TOOLS": "a folder with etcd, kube-apiserver and crds/",
+}
+
+
+def pytest_configure():
+    missing = [f"{name}: {what}" for name, what in WANTED.items() if not os.environ.get(name)]
+    if missing:
+        raise pytest.UsageError(f"run ./dev kube, or set {'; '.join(missing)}")
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """It knows the objects of Prometheus' operator, too."""
+    from api_server import PROGRAMS, ApiServer
+
     with ApiServer(tmp_path_factory.mktemp("server")) as server:
         server.apply(PROGRAMS / "crds")
         served = server.kubectl(

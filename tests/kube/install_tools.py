@@ -47,7 +47,7 @@ def version_flags():
 def build_api_server(folder, jobs):
     say("fetching the sources")
     packages = set(go("list", "-deps", PACKAGE).split())
-    command = ["nice", "go", "build", "-v", "-p", jobs, "-ldflags", version_flags()]
+    command = ["go", "build", "-v", "-p", jobs, "-ldflags", version_flags()]
     building = subprocess.Popen(
         [*command, "-o", str(folder / "kube-apiserver"), PACKAGE],
         cwd=MODULE,

@@ -1,9 +1,8 @@
 """The admission policy puts the gateway into pods that ask for it, and into no others."""
 
 import pytest
-from api_server import as_text
-from charts import ROOT, gateway, objects, pod_specs
-from test_releases import missing
+from api_server import RESTRICTED, as_text, missing
+from charts import CASES, CHART, ROOT, gateway, objects, pod_specs, template
 from waiting import eventually
 
 MANIFEST = ROOT / "deploy/manifests/injection.yaml"
@@ -41,24 +40,41 @@ def names(containers):
     return [one["name"] for one in containers]
 
 
+NO_QUANTITY = {"sidebus.dev/memory-limit": "much"}
+
+
+def at_work(server, policy, label):
+    """A namespace where a policy, of a file, puts gateways into pods, until the test goes on."""
+    namespace = server.new_namespace(RESTRICTED | {"sidebus.dev/injection": label})
+    server.apply(policy)
+
+    def both():
+        bad = server.dry_run([pod(annotations=WANTED | NO_QUANTITY)], namespace, verb="create")
+        return "initContainers" in server.created(pod(), namespace)["spec"] and bad.stderr
+
+    eventually(both, "a pod with a gateway, and one that cannot have it", seconds=60)
+    yield namespace
+    server.kubectl("delete", "--filename", policy)
+
+
 @pytest.fixture(scope="module")
 def namespace(server):
-    """Where pods get a gateway if they ask for it; the policy of deploy/manifests is at work."""
-    made = server.new_namespace(
-        labels={
-            "sidebus.dev/injection": "enabled",
-            "pod-security.kubernetes.io/enforce": "restricted",
-            "pod-security.kubernetes.io/warn": "restricted",
-        }
+    """Where pods get a gateway if they ask for it; the policies of deploy/manifests are at work."""
+    yield from at_work(server, MANIFEST, "enabled")
+
+
+@pytest.fixture(scope="module")
+def lenient(server, tmp_path_factory):
+    """Where pods that cannot have a gateway start without one."""
+    made = template(
+        *(CHART, "--values", CASES["injection"][1], "--set", "injection.failurePolicy=Ignore"),
+        *("--set", r"injection.namespaceSelector.matchLabels.sidebus\.dev/injection=lenient"),
+        release="lenient",
     )
-    server.apply(MANIFEST)
-    eventually(
-        lambda: "initContainers" in server.created(pod(), made)["spec"],
-        "a pod with a gateway",
-        seconds=60,
-    )
-    yield made
-    server.kubectl("delete", "--filename", MANIFEST)
+    assert made.returncode == 0, made.stderr
+    policy = tmp_path_factory.mktemp("lenient") / "policy.yaml"
+    policy.write_text(made.stdout)
+    yield from at_work(server, policy, "lenient")
 
 
 def test_a_pod_without_init_containers_gets_the_charts_sidecar(server, namespace):
@@ -104,6 +120,23 @@ def test_a_container_with_an_endpoint_of_its_own_keeps_it(server, namespace, own
     assert missing(app["env"], [endpoint], "app") == []
     assert worker["env"] == [ENDPOINT]
     assert app["volumeMounts"] == [SOCKET]
+
+
+@pytest.mark.parametrize("path", ["/run/sidebus", "/run/sidebus/"])
+def test_a_container_with_a_mount_of_its_own_at_the_sockets_path_keeps_it(server, namespace, path):
+    mount = {"name": "node", "mountPath": path}
+    other = container("migrate", volumeMounts=[mount])
+    asked = pod(
+        init=[other],
+        containers=[container("app", volumeMounts=[mount]), "worker"],
+        volumes=[{"name": "node", "emptyDir": {}}],
+    )
+
+    spec = server.created(asked, namespace)["spec"]
+
+    _, migrate, app, worker = spec["initContainers"] + spec["containers"]
+    assert migrate["volumeMounts"] == app["volumeMounts"] == [mount]
+    assert worker["volumeMounts"] == [SOCKET]
 
 
 def test_what_the_pod_says_itself_stays(server, namespace):
@@ -238,13 +271,55 @@ def test_a_pod_that_is_there_can_be_changed(server, namespace):
     assert kept["metadata"]["labels"] == {"sidebus.dev/gateway": "sidebus", "team": "shop"}
 
 
-def test_a_pod_with_resources_that_are_none_is_refused(server, namespace):
-    asked = pod(annotations=WANTED | {"sidebus.dev/memory-limit": "much"})
+# (pod, what is said)
+IMPOSSIBLE = {
+    f"a volume {volume['name']} of its own": (
+        pod(volumes=[volume]),
+        f"the pod has a volume {volume['name']} of its own",
+    )
+    for volume in [
+        {"name": "sidebus-config", "configMap": {"name": "apps-own"}},
+        {"name": "sidebus-socket", "persistentVolumeClaim": {"claimName": "apps-own"}},
+        {"name": "sidebus-admin", "emptyDir": {}},
+    ]
+} | {
+    f"no {name}": (
+        pod(annotations=WANTED | {f"sidebus.dev/{name}": "much"}),
+        f"annotation sidebus.dev/{name}: much is no quantity",
+    )
+    for name in ("cpu-request", "memory-limit")
+}
+
+
+@pytest.mark.parametrize("reason", IMPOSSIBLE)
+def test_a_pod_that_cannot_have_a_gateway_is_refused(server, namespace, reason):
+    asked, said = IMPOSSIBLE[reason]
 
     answer = server.dry_run([asked], namespace, verb="create")
 
     assert answer.returncode != 0
-    assert "quantities must match" in answer.stderr
+    assert f"denied request: {said}" in answer.stderr
+
+
+@pytest.mark.parametrize("reason", IMPOSSIBLE)
+def test_or_starts_without_one_where_failures_are_ignored(server, lenient, reason):
+    asked, said = IMPOSSIBLE[reason]
+
+    answer = server.dry_run([asked], lenient, verb="create")
+
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stderr.startswith("Warning: ")
+    assert said in answer.stderr
+
+
+def test_a_gateway_with_less_memory_than_it_requests_is_refused(server, lenient):
+    """By what Kubernetes says of any container, so that failures are not ignored there."""
+    asked = pod(annotations=WANTED | {"sidebus.dev/memory-limit": "1Mi"})
+
+    answer = server.dry_run([asked], lenient, verb="create")
+
+    assert answer.returncode != 0
+    assert "must be less than or equal to memory limit of 1Mi" in answer.stderr
 
 
 def test_pod_security_looks_at_the_pod_with_its_gateway(server, namespace):

@@ -3,34 +3,17 @@
 import copy
 
 import pytest
-from api_server import kustomized
-from charts import CASES, ROOT, objects, parse
+from charts import CASES, KUSTOMIZE, MANIFESTS, kustomized, objects, parse, pods
 from kubernetes import breaches
 
-
-def pods(documents):
-    """A Pod for each that the objects make, as a controller would make it."""
-    for one in documents:
-        template = one if one["kind"] == "Pod" else one.get("spec", {}).get("template")
-        if template:
-            metadata = template.get("metadata", {})
-            kept = {key: metadata[key] for key in ("labels", "annotations") if key in metadata}
-            yield {
-                "apiVersion": "v1",
-                "kind": "Pod",
-                "metadata": {"name": one["metadata"]["name"], **kept},
-                "spec": template["spec"],
-            }
-
-
 SOURCES = {case: objects(case) for case in CASES} | {
-    path.name: parse(path.read_text()) for path in sorted((ROOT / "deploy/manifests").glob("*"))
+    path.name: parse(path.read_text()) for path in MANIFESTS
 }
-SOURCES["kustomize"] = kustomized(ROOT / "deploy/kustomize/example")
+SOURCES["kustomize"] = kustomized(KUSTOMIZE / "example")
 PODS = [
-    pytest.param(pod, id=f"{name}/{pod['metadata']['name']}")
-    for name, documents in SOURCES.items()
-    for pod in pods(documents)
+    pytest.param(pod, id=f"{source}/{name}")
+    for source, documents in SOURCES.items()
+    for name, pod in pods(documents).items()
 ]
 
 
@@ -86,7 +69,7 @@ PLANTED = [
 
 
 def spoilt(spoil):
-    pod = copy.deepcopy(next(pods(SOURCES["sidecar"])))
+    pod = copy.deepcopy(pods(SOURCES["sidecar"])["r-sidebus"])
     spoil(pod["spec"])
     return pod
 

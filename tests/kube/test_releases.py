@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from api_server import as_text, missing
 from charts import CASES, CHART, HELMS, parse, template
 
 KINDS = [
@@ -20,7 +21,12 @@ KINDS = [
     "servicemonitors",
     "services",
 ]
-CLUSTER_KINDS = ["mutatingadmissionpolicies", "mutatingadmissionpolicybindings"]
+CLUSTER_KINDS = [
+    "mutatingadmissionpolicies",
+    "mutatingadmissionpolicybindings",
+    "validatingadmissionpolicies",
+    "validatingadmissionpolicybindings",
+]
 
 # What an upgrade changes, where there is no gateway.
 CHANGES = {"monitoring": "podMonitor.interval=17s"}
@@ -35,14 +41,19 @@ class Release:
         self._name = f"events-{program}"
         self._namespace = server.new_namespace()
 
-    def helm(self, verb, *arguments):
+    def helm(self, verb, *arguments, program=None):
         answer = self._server.helm(
-            *(self._program, verb, self._name, *arguments, "--namespace", self._namespace)
+            *(program or self._program, verb, self._name, *arguments),
+            *("--namespace", self._namespace),
         )
         assert answer.returncode == 0, answer.stderr
         said = [line for line in answer.stderr.splitlines() if "found symbolic link" not in line]
         assert said == []  # also of the API server
         return answer.stdout
+
+    def kubectl(self, *arguments, **options):
+        answer = self._server.kubectl(*arguments, "--namespace", self._namespace, **options)
+        assert answer.returncode == 0, answer.stderr
 
     def asked(self, case, *flags):
         """{(kind, name): object} that a case makes, without those of `helm test`."""
@@ -73,23 +84,6 @@ def assert_same(found, asked):
     assert found.keys() == asked.keys()
     for key, wanted in asked.items():
         assert missing(found[key], wanted, "/".join(key)) == []
-
-
-def missing(found, wanted, path):
-    """Where something that was asked for is not what was found."""
-    if isinstance(wanted, dict) and isinstance(found, dict):
-        return [
-            text
-            for key, value in wanted.items()
-            for text in missing(found.get(key), value, f"{path}.{key}")
-        ]
-    if isinstance(wanted, list) and isinstance(found, list) and len(found) == len(wanted):
-        return [
-            text
-            for number, (one, other) in enumerate(zip(found, wanted, strict=True))
-            for text in missing(one, other, f"{path}[{number}]")
-        ]
-    return [] if found == wanted else [f"{path}: {found!r}, not {wanted!r}"]
 
 
 @pytest.mark.parametrize("program", HELMS)
@@ -194,14 +188,51 @@ def test_headless_is_said_at_the_installation(server, program):
         release.helm("upgrade", CHART, *values, "--set", "service.headless=true")
 
 
+AUTOSCALED = ["--set", "autoscaling.enabled=true"]
+
+
+def replicas(release):
+    (deployment,) = [one for (kind, _), one in release.found().items() if kind == "Deployment"]
+    return deployment["spec"]["replicas"]
+
+
 @pytest.mark.parametrize("program", HELMS)
 def test_autoscaling_that_comes_later_begins_with_one_pod(server, program):
     release = Release(server, program)
-    name = ("Deployment", f"events-{program}-sidebus")
     values = ["--values", CASES["deployment"][1]]
     release.helm("install", CHART, *values)
-    assert release.found()[name]["spec"]["replicas"] == 2
+    assert replicas(release) == 2
 
-    release.helm("upgrade", CHART, *values, "--set", "autoscaling.enabled=true")
+    release.helm("upgrade", CHART, *values, *AUTOSCALED)
 
-    assert release.found()[name]["spec"]["replicas"] == 1
+    assert replicas(release) == 1
+
+
+@pytest.mark.parametrize("program", HELMS)
+def test_or_with_the_pods_that_are_there_after_somebody_has_scaled_them(server, program):
+    release = Release(server, program)
+    values = ["--values", CASES["deployment"][1]]
+    release.helm("install", CHART, *values)
+
+    release.kubectl("scale", "deployment", f"events-{program}-sidebus", "--replicas=3")
+    release.helm("upgrade", CHART, *values, *AUTOSCALED, "--server-side=true", program="helm4")
+    assert replicas(release) == 3
+
+    for later in HELMS:
+        change = ["--set", f"podLabels.change={later}"]
+        release.helm("upgrade", CHART, *values, *AUTOSCALED, *change, program=later)
+        assert replicas(release) == 3
+
+
+def test_so_do_those_of_a_rendering_that_the_server_applies(server):
+    release = Release(server, "helm4")
+
+    def apply(*flags):
+        text = as_text(release.asked("deployment", *flags).values())
+        release.kubectl("apply", "--server-side", "--filename", "-", input=text)
+
+    apply()
+    release.kubectl("scale", "deployment", "events-helm4-sidebus", "--replicas=3")
+    apply(*AUTOSCALED)
+
+    assert replicas(release) == 3
