@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <thread>
 
 #include "server/base/error.h"
+#include "tests/broker_contract/asking.h"
 #include "tests/broker_contract/kafka_fixture.h"
 
 namespace sidebus::contract {
@@ -144,6 +146,69 @@ TEST_P(KafkaGroupContract, AMemberWithoutPartitionsTakesOverWhenAnotherLeaves) {
   }
 }
 
+// Two members of a group on one partition, with sessions that nothing here waits for the end of.
+class KafkaIdleMember : public KafkaGroupContract {
+ protected:
+  void SetUp() override {
+    KafkaGroupContract::SetUp();
+    if (IsSkipped()) return;
+    topic_ = NewTopic(1);
+    group_ = UnusedName("group");
+    options_ = OptionsOf("");
+    options_.session_timeout = kPatience + std::chrono::seconds(5);
+    asking_.emplace(broker());
+    busy_ = ConsumeAs(options_, group_, topic_, busy_receiver_);
+    ASSERT_TRUE(busy_receiver_.WaitForAssigned(1));
+    idle_ = ConsumeAs(options_, group_, topic_, idle_receiver_);
+    ASSERT_TRUE(asking_->WaitForMembers(group_, topic_, 2));
+  }
+
+  void TearDown() override {
+    if (busy_ != nullptr) {
+      EXPECT_TRUE(CloseAndWait(std::move(busy_)).ok());
+    }
+    asking_.reset();
+    KafkaGroupContract::TearDown();
+  }
+
+  // Until both know what they are given. With range either may be the one that is given nothing.
+  bool WaitUntilBothHaveJoined() {
+    // The coordinator of the consumer protocol does not say "nothing".
+    if (kafka().membership().protocol == GroupProtocol::kConsumer) return true;
+    const auto joined = [this] {
+      return !idle_->member_id().empty() &&
+             busy_receiver_.assigned().size() + idle_receiver_.assigned().size() == 1;
+    };
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    while (!joined() && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+    if (!idle_receiver_.assigned().empty()) std::swap(idle_, busy_);
+    return joined();
+  }
+
+  std::string topic_;
+  std::string group_;
+  KafkaBrokerOptions options_;
+  std::optional<Asking> asking_;
+  Receiver busy_receiver_;
+  Receiver idle_receiver_;
+  std::unique_ptr<Consumer> busy_;
+  std::unique_ptr<Consumer> idle_;
+};
+
+TEST_P(KafkaIdleMember, LeavesItsGroupWhenItIsClosed) {
+  ASSERT_TRUE(WaitUntilBothHaveJoined());
+
+  EXPECT_TRUE(CloseAndWait(std::move(idle_)).ok());
+
+  EXPECT_TRUE(asking_->WaitForMembers(group_, topic_, 1));
+}
+
+TEST_P(KafkaIdleMember, LeavesItsGroupWhenItIsClosedBeforeItWasGivenAnything) {
+  EXPECT_TRUE(CloseAndWait(std::move(idle_)).ok());
+
+  EXPECT_TRUE(asking_->WaitForMembers(group_, topic_, 1));
+}
+
 TEST_P(KafkaGroupContract, MembersWithDifferentAssignorsAreToldSo) {
   if (kafka().membership().protocol != GroupProtocol::kClassic) {
     GTEST_SKIP() << "the coordinator assigns";
@@ -233,6 +298,7 @@ const auto kGroupBackends =
                     KafkaAt("Sticky39", kKafka39, kStickyMembers));
 
 INSTANTIATE_TEST_SUITE_P(Kafka, KafkaGroupContract, kGroupBackends, NameOfBackend);
+INSTANTIATE_TEST_SUITE_P(Kafka, KafkaIdleMember, kGroupBackends, NameOfBackend);
 
 // `auto` and `consumer` on brokers that have the consumer protocol, and on those that have not.
 class KafkaProtocolContract : public KafkaGroupContract {

@@ -34,6 +34,10 @@ def paused(one, reason):
     return Metrics.of(one).value("sidebus_paused_partitions", reason=reason)
 
 
+def assigned(one):
+    return Metrics.of(one).value("sidebus_assigned_partitions")
+
+
 # --- protocols ------------------------------------------------------------------------------------
 
 MEMBERS = [
@@ -72,6 +76,23 @@ def test_two_gateways_share_a_group_and_hand_over_what_is_not_settled(
     while not second.ended:
         second.ack(*second.arrived(40).get("delivery", []))
     assert second.status() == (grpc.StatusCode.OK, None)
+
+
+@pytest.mark.parametrize("subscribe", MEMBERS, ids=lambda each: "-".join(each.values()) or "range")
+def test_a_gateway_without_partitions_leaves_its_groups_when_it_stops(
+    gateway, connect, group, cluster, subscribe
+):
+    gateways = [gateway(ROUTES, partitions=1, subscribe=subscribe) for _ in range(2)]
+    for one in gateways:
+        connect(one).subscribe(group, "order.created").next("started")
+
+    eventually(lambda: cluster.shares(group) == [1, 0], "the group to be at rest", seconds=40)
+    eventually(lambda: sum(map(assigned, gateways)) == 1, "one to have the partition")
+
+    (idle,) = [one for one in gateways if assigned(one) == 0]
+    assert idle.stop() == 0
+
+    assert cluster.members(group) == 1
 
 
 # --- static members -------------------------------------------------------------------------------

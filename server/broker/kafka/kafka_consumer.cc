@@ -188,7 +188,7 @@ void KafkaConsumer::Run() {
   bool more = false;
   while (!stopping_) {
     const bool impatient =
-        leaving_ || reopen_with_ || (giving_up_ && giving_up_->waits_for_holders);
+        leaving_ || unsubscribed_ || reopen_with_ || (giving_up_ && giving_up_->waits_for_holders);
     signal_.Wait(more ? 0 : impatient ? kImpatientMs : kPollWaitMs);
     RunTasks();
     more = client_ != nullptr && ServeClient();

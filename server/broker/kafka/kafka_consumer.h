@@ -130,6 +130,7 @@ class KafkaConsumer final : public Consumer {
   void Subscribe();
   void SubscribeAgain();
   void LearnMemberId();
+  std::string AskMemberId();
   void AssignNew(const std::map<std::string, int>& existing, bool at_beginning);
   void LookForTopics(SteadyTime now);
   void OnTopicId(const std::string& topic, const std::string& id);
@@ -160,6 +161,8 @@ class KafkaConsumer final : public Consumer {
   void LoseAll();
   void StartClosing(Done done);
   bool ClosingIsDone(SteadyTime now);
+  bool MustUnsubscribe() const;
+  bool Unsubscribes();
   bool AnswerAll();  // true
 
   // Records.
@@ -263,6 +266,7 @@ class KafkaConsumer final : public Consumer {
   std::vector<Done> closed_;
   absl::Status final_commit_;
   bool leaving_ = false;
+  bool unsubscribed_ = false;
   std::optional<std::uint64_t> reopen_with_;  // fetch_bytes_ of the next client
   SteadyTime reopen_deadline_{};
   SteadyTime close_deadline_{};

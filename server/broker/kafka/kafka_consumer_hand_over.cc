@@ -1,6 +1,7 @@
 // How KafkaConsumer gives partitions up: to the group, because they are lost, or at its end.
 #include <algorithm>
 #include <chrono>
+#include <string_view>
 #include <utility>
 
 #include "server/base/error.h"
@@ -258,6 +259,7 @@ bool KafkaConsumer::ClosingIsDone(SteadyTime now) {
     if (!leaving_ && reopen_with_) {
       leaving_ = true;  // already on its way
     } else if (!leaving_) {
+      if (MustUnsubscribe() && !Unsubscribes()) return false;
       leaving_ = true;
       LogKafkaError("cannot leave the group",
                     rd_kafka_consumer_close_queue(client_.get(), consumer_queue_.get()));
@@ -271,6 +273,24 @@ bool KafkaConsumer::ClosingIsDone(SteadyTime now) {
   // Only after a fatal error, or when it is late: librdkafka did not ask to give them up.
   LoseAll();
   return AnswerAll();
+}
+
+// With cooperative-sticky a client that the group gave nothing is closed without leaving it (2.15.1).
+// Static members are to stay.
+bool KafkaConsumer::MustUnsubscribe() const {
+  return broker_.group_protocol == GroupProtocol::kClassic && incremental_ &&
+         !IsStatic(broker_, options_) && Ours().empty();
+}
+
+// True: there is nothing to wait for. A rebalance that is under way comes first, and takes the member
+// id only when it is over. Without an assignor it is the client's first one, and closing ends that.
+bool KafkaConsumer::Unsubscribes() {
+  if (!std::exchange(unsubscribed_, true)) {
+    const char* const protocol = rd_kafka_rebalance_protocol(client_.get());
+    if (protocol == nullptr || std::string_view(protocol) != "COOPERATIVE") return true;
+    rd_kafka_unsubscribe(client_.get());
+  }
+  return AskMemberId().empty();
 }
 
 bool KafkaConsumer::AnswerAll() {

@@ -226,10 +226,16 @@ void KafkaConsumer::OnRebalance(rd_kafka_t*, rd_kafka_resp_err_t what,
 
 // librdkafka asks its own thread, so not whenever somebody wants to know.
 void KafkaConsumer::LearnMemberId() {
-  char* const id = rd_kafka_memberid(client_.get());
+  std::string id = AskMemberId();
   MutexLock lock(mu_);
-  member_id_ = id == nullptr ? "" : id;
-  rd_kafka_mem_free(client_.get(), id);
+  member_id_ = std::move(id);
+}
+
+std::string KafkaConsumer::AskMemberId() {
+  char* const text = rd_kafka_memberid(client_.get());
+  std::string id = text == nullptr ? "" : text;
+  rd_kafka_mem_free(client_.get(), text);
+  return id;
 }
 
 std::string KafkaConsumer::member_id() const {

@@ -212,7 +212,7 @@ absl::StatusOr<KafkaConf> MakeConsumerConf(const KafkaBrokerOptions& options,
     settings.emplace_back("client.id", fmt::format("{}-{}", options.client_id, consumer.member));
   }
   if (consumer.reads_to_end) settings.emplace_back("enable.partition.eof", "true");
-  if (!options.static_member.empty() && !consumer.group.empty() && !consumer.reads_to_end) {
+  if (IsStatic(options, consumer)) {
     settings.emplace_back("group.instance.id", options.static_member);
   }
   if (!consumer.group.empty() && options.group_protocol != GroupProtocol::kClassic) {
@@ -237,6 +237,10 @@ absl::StatusOr<KafkaConf> MakeConsumerConf(const KafkaBrokerOptions& options,
 
 bool IsIncremental(const KafkaBrokerOptions& options) {
   return options.group_protocol != GroupProtocol::kClassic || options.assignor != Assignor::kRange;
+}
+
+bool IsStatic(const KafkaBrokerOptions& options, const ConsumerOptions& consumer) {
+  return !options.static_member.empty() && !consumer.group.empty() && !consumer.reads_to_end;
 }
 
 Duration SessionTimeoutOf(const KafkaBrokerOptions& options) {

@@ -100,6 +100,9 @@ std::uint64_t FetchBytesFor(std::uint64_t buffer_bytes, std::uint64_t partitions
 // Whether rebalances name what they take, as all but the eager protocol do.
 bool IsIncremental(const KafkaBrokerOptions& options);
 
+// Whether its member of a group is a static one.
+bool IsStatic(const KafkaBrokerOptions& options, const ConsumerOptions& consumer);
+
 // After which a member of a group that nothing is heard of loses its partitions.
 Duration SessionTimeoutOf(const KafkaBrokerOptions& options);
 
