@@ -1,6 +1,7 @@
 #include "client/cli/output.h"
 
 #include <google/protobuf/util/json_util.h>
+#include <google/protobuf/util/time_util.h>
 #include <grpcpp/support/error_details.h>
 
 #include <cstdio>
@@ -36,6 +37,11 @@ std::string Hex(std::string_view bytes) {
   return out;
 }
 
+std::chrono::milliseconds DelayOf(const google::rpc::RetryInfo& retry) {
+  return std::chrono::milliseconds(
+      google::protobuf::util::TimeUtil::DurationToMilliseconds(retry.retry_delay()));
+}
+
 }  // namespace
 
 std::string ToJson(const google::protobuf::Message& message) {
@@ -52,9 +58,10 @@ std::string ReasonOf(const google::rpc::Status& status) {
   return FindDetail(status, info) ? info.reason() : "";
 }
 
-bool SaysRetry(const grpc::Status& status) {
+std::optional<std::chrono::milliseconds> RetryDelay(const grpc::Status& status) {
   google::rpc::RetryInfo retry;
-  return FindDetail(ToProto(status), retry);
+  if (!FindDetail(ToProto(status), retry)) return std::nullopt;
+  return DelayOf(retry);
 }
 
 std::string Describe(const google::rpc::Status& status) {
@@ -66,9 +73,7 @@ std::string Describe(const google::rpc::Status& status) {
     more += fmt::format("{}{}={}", more.empty() ? "" : ", ", key, Printable(value));
   }
   if (google::rpc::RetryInfo retry; FindDetail(status, retry)) {
-    more +=
-        fmt::format("{}retry after {} ms", more.empty() ? "" : "; ",
-                    retry.retry_delay().seconds() * 1000 + retry.retry_delay().nanos() / 1'000'000);
+    more += fmt::format("{}retry after {} ms", more.empty() ? "" : "; ", DelayOf(retry).count());
   }
   const std::string name =
       info.reason().empty() ? fmt::format("gRPC status {}", status.code()) : info.reason();

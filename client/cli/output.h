@@ -2,6 +2,8 @@
 
 #include <grpcpp/support/status.h>
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -26,8 +28,8 @@ std::string Describe(const grpc::Status& status, std::string_view nobody = kNoGa
 // The ErrorInfo reason; empty without one.
 std::string ReasonOf(const google::rpc::Status& status);
 
-// Whether the gateway says that an automatic retry is right (RetryInfo).
-bool SaysRetry(const grpc::Status& status);
+// After which the gateway says that an automatic retry is right (RetryInfo); nullopt: it is not.
+std::optional<std::chrono::milliseconds> RetryDelay(const grpc::Status& status);
 
 // Bytes for a terminal: printable UTF-8 as it is, control characters escaped, anything else in
 // hexadecimal.

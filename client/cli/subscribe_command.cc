@@ -78,16 +78,18 @@ class Subscribing {
         fmt::print(stderr, "sidebus subscribe: {}; trying again\n", why);
         told = why;
       }
+      Pause(std::clamp(RetryDelay(status).value_or(kShortestPause), kShortestPause, kLongestPause));
       // The channel connects again by itself.
-      usleep(kPauseMicros);
-      (*channel)->WaitForConnected(std::chrono::system_clock::now() + kLongestPause);
+      (*channel)->WaitForConnected(std::chrono::system_clock::now() + kConnectPatience);
     }
     return 1;
   }
 
  private:
-  static constexpr useconds_t kPauseMicros = 200'000;
-  static constexpr std::chrono::seconds kLongestPause{1};
+  static constexpr std::chrono::milliseconds kShortestPause{200};
+  static constexpr std::chrono::milliseconds kLongestPause{60'000};
+  static constexpr std::chrono::seconds kConnectPatience{1};
+  static constexpr useconds_t kLookMicros = 20'000;
 
   int Usage(const std::string& problem) {
     PrintError("subscribe", problem);
@@ -97,7 +99,13 @@ class Subscribing {
   // A gateway that goes away cancels what it can no longer answer.
   static bool IsWorthARetry(const grpc::Status& status) {
     return status.error_code() == grpc::StatusCode::UNAVAILABLE ||
-           status.error_code() == grpc::StatusCode::CANCELLED || SaysRetry(status);
+           status.error_code() == grpc::StatusCode::CANCELLED || RetryDelay(status).has_value();
+  }
+
+  // Less when there is nothing more to wait for.
+  void Pause(std::chrono::milliseconds pause) const {
+    const auto until = steady_clock::now() + pause;
+    while (!g_stop && !IsIdle() && steady_clock::now() < until) usleep(kLookMicros);
   }
 
   bool IsIdle() const { return idle_ && steady_clock::now() - last_event_.load() >= *idle_; }
@@ -167,7 +175,7 @@ class Subscribing {
             stream->WritesDone();
           }
         }
-        usleep(20'000);
+        usleep(kLookMicros);
       }
     });
     v1::SubscribeResponse response;

@@ -145,6 +145,11 @@ std::optional<Duration> RetryDelayOf(const absl::Status& status) {
   const auto outcome = details->metadata.find(error_key::kOutcome);
   if (outcome != details->metadata.end() && outcome->second != "not_written") return std::nullopt;
   using std::chrono::milliseconds;
+  // Names a key of the configuration.
+  const auto limit = details->metadata.find(error_key::kLimit);
+  if (limit != details->metadata.end() && limit->second.starts_with("limits.")) {
+    return std::chrono::seconds(5);
+  }
   return absl::IsUnavailable(status) ? milliseconds(500) : milliseconds(100);
 }
 

@@ -106,7 +106,8 @@ absl::Status WithMetadata(const absl::Status& status, std::string_view key, std:
 
 // How long a client should wait before it retries by itself; nullopt where it must not: present
 // exactly for RESOURCE_EXHAUSTED and UNAVAILABLE, except where a publish's outcome is unknown or
-// partial.
+// partial. Long where a limit of the configuration is in the way (metadata `limit`): others may end
+// and make room, but waiting alone mends nothing.
 std::optional<Duration> RetryDelayOf(const absl::Status& status);
 
 }  // namespace sidebus

@@ -36,6 +36,12 @@ absl::Status TooMany(std::string_view what, std::string_view limit) {
                    {{std::string(error_key::kLimit), std::string(limit)}});
 }
 
+std::vector<std::string> FullTopics(const EffectiveStart& start) {
+  std::vector<std::string> topics;
+  for (const TopicInterest& one : start.topics) topics.push_back(one.full_topic);
+  return topics;
+}
+
 // The Subscriber that a transport holds.
 class LiveStream final : public Subscriber {
  public:
@@ -259,10 +265,15 @@ class LiveSubscriptions::Impl : public std::enable_shared_from_this<Impl> {
     std::uint64_t others = 0;
     for (const auto& subscription : AllLocked()) others += subscription->reserved();
     const std::uint64_t reserved = FetchMemory(world_.options, world_.budget, others);
+    if (absl::Status refused =
+            world_.refusals->Check(start.group, FullTopics(start), reserved, world_.clock.Now());
+        !refused.ok()) {
+      return refused;
+    }
     if (!world_.budget.TryTake(reserved)) {
       return MakeError(Reason::kMemoryBudget,
-                       "no memory is left for another subscription: settle events, or raise "
-                       "`limits.memory`",
+                       "no memory is left for another subscription: settle events, close other "
+                       "subscriptions, or raise `limits.memory`",
                        {{std::string(error_key::kLimit), "limits.memory"}});
     }
     return std::make_shared<Subscription>(world_, start, reserved,

@@ -148,6 +148,9 @@ void Subscription::OnFailed(const absl::Status& why) {
   Effects effects;
   {
     MutexLock lock(mu_);
+    if (ReasonOf(why) == Reason::kMemoryBudget) {
+      world_.refusals->Note(first_.group, topics_, reserved_, why, world_.clock.Now());
+    }
     EndAll(ReasonOf(why) == Reason::kTopicMissing ? NoTopicExists(NamesOf(topics_)) : why);
     StartClosing();
     effects = Collect(Caller::kThread);

@@ -12,6 +12,7 @@
 #include "server/subscribe/dead_letters.h"
 #include "server/subscribe/delivery_book.h"
 #include "server/subscribe/live_subscriptions.h"
+#include "server/subscribe/memory_refusals.h"
 #include "server/subscribe/record_decoder.h"
 #include "server/subscribe/writer_schemas.h"
 
@@ -53,6 +54,7 @@ struct SubscribeWorld {
   SubscribeMetrics& metrics;
   DeadLetters* dead_letters = nullptr;     // null: off
   std::shared_ptr<WriterSchemas> schemas;  // null: all records are CloudEvents
+  std::shared_ptr<MemoryRefusals> refusals = std::make_shared<MemoryRefusals>();
 };
 
 // One group in this process: one broker consumer, any number of streams. Joins the consumer and the

@@ -194,6 +194,35 @@ def test_members_with_different_assignors_are_told_so(gateway, connect, group):
     assert "subscribe.assignor" in why.message
 
 
+# The fetch buffer of the first group has room for 128 partitions by default.
+def test_a_group_that_does_not_fit_into_the_memory_is_refused_without_a_client_for_each_try(
+    gateway, connect, group
+):
+    one = gateway(ROUTES, partitions=129)
+    bus = connect(one)
+
+    for _ in range(3):
+        code, why = bus.subscribe(group, "order.created").end()
+
+        assert (code, why.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "MEMORY_BUDGET")
+        assert why.retry >= 5
+        assert "129 partitions" in why.message
+        assert why.metadata["limit"] == "limits.memory"
+    assert one.stderr.count("a consumer cannot go on") == 1
+
+
+def test_the_command_line_waits_as_long_as_a_refusal_says(gateway, group):
+    one = gateway(ROUTES, partitions=129)
+
+    # The idle time ends the first pause, and the second try ends the command.
+    ended = one.run("subscribe", "order.created", "--group", group, "--exit-when-idle", "2s")
+
+    assert ended.returncode == 1
+    assert "limits.memory" in ended.stderr
+    calls = Metrics.of(one).value("grpc_server_started_total", grpc_method="Subscribe")
+    assert calls == 2
+
+
 # --- cut off --------------------------------------------------------------------------------------
 
 

@@ -21,11 +21,14 @@ constexpr Duration kLeavePatience = seconds(5);
 constexpr Duration kLookEvery = seconds(1);
 constexpr Duration kLookEveryWhenAllExist = seconds(10);
 
-absl::Status NoMemoryFor(std::uint64_t partitions) {
+absl::Status NoMemoryFor(std::uint64_t partitions, std::uint64_t bytes) {
   return MakeError(Reason::kMemoryBudget,
-                   fmt::format("subscribe: no memory is left to read {} partitions: raise "
-                               "`limits.memory`, or close other subscriptions",
-                               partitions),
+                   fmt::format("subscribe: the topics have {} partitions, and this subscription's "
+                               "share of `limits.memory` is {} KiB, which is enough for {}: raise "
+                               "`limits.memory`, lower `limits.max_subscriptions` and "
+                               "`limits.max_broadcast_streams` to what there is, or close other "
+                               "subscriptions",
+                               partitions, bytes >> 10, FetchablePartitions(bytes)),
                    {{std::string(error_key::kLimit), "limits.memory"}});
 }
 
@@ -54,7 +57,7 @@ void KafkaConsumer::OnPinned(StartFinder::Pinned pinned) {
     partitions += static_cast<std::uint64_t>(count);
   }
   const std::uint64_t fetch_bytes = FetchBytesFor(options_.buffer_bytes, partitions);
-  if (!joined_ && fetch_bytes == 0) return Fail(NoMemoryFor(partitions));
+  if (!joined_ && fetch_bytes == 0) return Fail(NoMemoryFor(partitions, options_.buffer_bytes));
   seen_ = Seen(pinned.existing);
   handler_.OnTopicsSeen(seen_);
   // On a task of its own: this runs inside an answer to a request of the client that may be closed.
@@ -85,7 +88,7 @@ bool KafkaConsumer::NeedsSmallerBuffers(std::size_t partitions) {
   if (fetch_bytes > 0) {
     StartReopening(fetch_bytes);
   } else {
-    Fail(NoMemoryFor(partitions));
+    Fail(NoMemoryFor(partitions, options_.buffer_bytes));
   }
   return true;
 }

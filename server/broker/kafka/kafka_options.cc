@@ -21,6 +21,7 @@ constexpr char kHeartbeatInterval[] = "heartbeat.interval.ms";
 constexpr Duration kDefaultSessionTimeout = std::chrono::seconds(45);  // the brokers', too
 constexpr std::uint64_t kKiB = 1024;
 constexpr std::uint64_t kRecordOverhead = 64 * kKiB;
+constexpr std::uint64_t kLeastFetch = 64 * kKiB;  // per partition
 // More than `limits.max_event_bytes` can be, and less than a broker reads at once by default (100 MiB).
 constexpr std::uint64_t kLargestRecord = 64 * kKiB * kKiB + kRecordOverhead;
 
@@ -253,12 +254,13 @@ Duration SessionTimeoutOf(const KafkaBrokerOptions& options) {
 }
 
 std::uint64_t FetchBytesFor(std::uint64_t buffer_bytes, std::uint64_t partitions) {
-  constexpr std::uint64_t kLeast = 64 * kKiB;
   constexpr std::uint64_t kMost = 4 * kKiB * kKiB;
   if (buffer_bytes == 0) return kMost;
-  if (buffer_bytes < kLeast * partitions) return 0;
-  return std::clamp(buffer_bytes / std::max<std::uint64_t>(partitions, 1), kLeast, kMost);
+  if (partitions > FetchablePartitions(buffer_bytes)) return 0;
+  return std::clamp(buffer_bytes / std::max<std::uint64_t>(partitions, 1), kLeastFetch, kMost);
 }
+
+std::uint64_t FetchablePartitions(std::uint64_t buffer_bytes) { return buffer_bytes / kLeastFetch; }
 
 absl::StatusOr<KafkaClient> MakeClient(rd_kafka_type_t type, KafkaConf conf) {
   std::array<char, 512> why{};

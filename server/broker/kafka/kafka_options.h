@@ -97,6 +97,9 @@ absl::StatusOr<KafkaConf> MakeAdminConf(const KafkaBrokerOptions& options, Kafka
 // Zero: the least there is would cross the bound.
 std::uint64_t FetchBytesFor(std::uint64_t buffer_bytes, std::uint64_t partitions);
 
+// How many partitions at most that bound has room for.
+std::uint64_t FetchablePartitions(std::uint64_t buffer_bytes);
+
 // Whether rebalances name what they take, as all but the eager protocol do.
 bool IsIncremental(const KafkaBrokerOptions& options);
 

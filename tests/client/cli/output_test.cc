@@ -37,14 +37,14 @@ TEST(DescribeTest, UnpacksTheDetailsOfACall) {
   ASSERT_TRUE(grpc::SetErrorDetails(Down(), &status).ok());
 
   EXPECT_EQ(Describe(status), Describe(Down()));
-  EXPECT_TRUE(SaysRetry(status));
+  EXPECT_EQ(RetryDelay(status), std::chrono::milliseconds(500));
 }
 
 TEST(DescribeTest, AStatusWithoutDetailsHasItsNumber) {
   const grpc::Status status(grpc::ABORTED, "gone\n\x1b[31m");
 
   EXPECT_EQ(Describe(status), "gRPC status 10: gone\\n\\x1b[31m");
-  EXPECT_FALSE(SaysRetry(status));
+  EXPECT_EQ(RetryDelay(status), std::nullopt);
   EXPECT_EQ(ReasonOf(google::rpc::Status()), "");
 }
 

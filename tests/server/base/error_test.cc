@@ -69,6 +69,16 @@ TEST_P(RetryDelayTest, IsThereExactlyWhereAnAutomaticRetryIsRight) {
   EXPECT_EQ(RetryDelayOf(GetParam().status).has_value(), GetParam().retried);
 }
 
+TEST(LongRetryDelayTest, IsThereWhereALimitOfTheConfigurationIsInTheWay) {
+  const absl::Status full = MakeError(Reason::kMemoryBudget, "");
+  const absl::Status small = MakeError(Reason::kMemoryBudget, "", {{"limit", "limits.memory"}});
+  const absl::Status many = MakeError(Reason::kTooManyStreams, "", {{"limit", "100"}});
+
+  EXPECT_LT(*RetryDelayOf(full), std::chrono::seconds(1));
+  EXPECT_GE(*RetryDelayOf(small), std::chrono::seconds(5));
+  EXPECT_LT(*RetryDelayOf(many), std::chrono::seconds(1));
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Statuses, RetryDelayTest,
     ::testing::Values(

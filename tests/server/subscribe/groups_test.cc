@@ -1,3 +1,4 @@
+#include "server/subscribe/memory_refusals.h"
 #include "tests/server/subscribe/subscribe_fixture.h"
 
 namespace sidebus {
@@ -269,6 +270,69 @@ TEST_F(GroupsTest, AGroupForWhichNoMemoryIsLeftIsRefused) {
 
   EXPECT_EQ(ReasonOf(TryOpen(stream, StartOf("g", {"order"}))), Reason::kMemoryBudget);
   EXPECT_EQ(live_->streams(), 0u);
+}
+
+class RefusedGroupTest : public GroupsTest {
+ protected:
+  // The consumer of the group found that its partitions do not fit.
+  void RefuseForMemory(const std::string& group, std::vector<std::string> types) {
+    const auto stream = Open(StartOf(group, std::move(types)));
+    broker_.FailConsumers(group, MakeError(Reason::kMemoryBudget, "so many partitions"));
+    Settle();
+    ASSERT_TRUE(stream->end.has_value());
+    ASSERT_EQ(ReasonOf(*stream->end), Reason::kMemoryBudget);
+  }
+
+  absl::Status OpenAgain(const std::string& group, std::vector<std::string> types) {
+    TestStream stream;
+    return TryOpen(stream, StartOf(group, std::move(types)));
+  }
+};
+
+TEST_F(RefusedGroupTest, IsToldSoAtOnceWhenItComesBack) {
+  RefuseForMemory("g", {"order"});
+
+  const absl::Status told = OpenAgain("g", {"order"});
+
+  EXPECT_EQ(ReasonOf(told), Reason::kMemoryBudget);
+  EXPECT_EQ(told.message(), "so many partitions");
+  EXPECT_EQ(ReasonOf(OpenAgain("g", {"order", "payment"})), Reason::kMemoryBudget) << "needs more";
+  EXPECT_EQ(live_->streams(), 0u);
+  EXPECT_EQ(budget_.used(), 0u);
+}
+
+TEST_F(RefusedGroupTest, IsTriedAgainAfterAWhile) {
+  RefuseForMemory("g", {"order"});
+
+  Advance(MemoryRefusals::kKept - std::chrono::milliseconds(1));
+  EXPECT_FALSE(OpenAgain("g", {"order"}).ok());
+  Advance(std::chrono::milliseconds(1));
+
+  EXPECT_TRUE(OpenAgain("g", {"order"}).ok());
+}
+
+TEST_F(RefusedGroupTest, IsTriedAgainAtOnceWhenAnotherGroupHasMadeRoom) {
+  auto other = OpenOrders("other");
+  RefuseForMemory("g", {"order"});
+  EXPECT_FALSE(OpenAgain("g", {"order"}).ok());
+
+  other->subscriber->HalfClosed();
+  Settle();
+  other.reset();
+
+  EXPECT_TRUE(OpenAgain("g", {"order"}).ok());
+}
+
+TEST_F(RefusedGroupTest, IsTriedAgainAtOnceWithOtherTopics) {
+  RefuseForMemory("g", {"order", "payment"});
+
+  EXPECT_TRUE(OpenAgain("g", {"order"}).ok());
+}
+
+TEST_F(RefusedGroupTest, IsNoReasonToRefuseAnother) {
+  RefuseForMemory("g", {"order"});
+
+  EXPECT_TRUE(OpenAgain("another", {"order"}).ok());
 }
 
 TEST_F(GroupsTest, EveryGroupThatIsAllowedFitsIntoTheMemory) {
