@@ -4,6 +4,7 @@ It is used as any service uses it, by its public settings, in a process of its o
 The events are those of which openedx-events itself made the bytes: openedx_vectors.json.
 """
 
+import copy
 import functools
 import itertools
 import json
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.timeout(300)
 
 WHEN = "2026-01-02T03:04:05.678901+00:00"
 TOPIC = "vectors"
+LOGIN = "org.openedx.learning.auth.session.login.completed.v1"  # its key is the user's name
 
 
 def pythons():
@@ -274,6 +276,8 @@ class Move:
         self._sent = set()
         samples = [(event_type, data) for event_type, data, _ in world.samples]
         self._everything = itertools.cycle(samples)
+        self._login = next(data for event_type, data in samples if event_type == LOGIN)
+        self._logins = itertools.count()
         for partition, end in world.cluster.ends(world.topic).items():
             world.cluster.stand(group, world.topic, partition, end)
 
@@ -310,7 +314,16 @@ class Move:
         self._sent |= ids_of(self._world.written_by(lambda: self._world.publish(events)))
 
     def _next(self, count=40):
-        return list(itertools.islice(self._everything, count))
+        """Some samples, whose keys may all be in one partition, and as many that are in all."""
+        return [
+            *itertools.islice(self._everything, count),
+            *(self._login_next() for _ in range(count)),
+        ]
+
+    def _login_next(self):
+        data = copy.deepcopy(self._login)
+        data["user"]["pii"]["username"] = f"user-{next(self._logins)}"
+        return LOGIN, data
 
     def await_all(self):
         """The calls of all receivers, once everything that was sent is handled and committed."""
