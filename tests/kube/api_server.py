@@ -16,7 +16,7 @@ import urllib.request
 from pathlib import Path
 
 from charts import TOOLS, run
-from service import free_ports
+from service import begin, free_ports
 from waiting import eventually
 
 PROGRAMS = Path(os.environ["SIDEBUS_KUBE_TOOLS"])
@@ -117,16 +117,8 @@ class ApiServer:
     # --- processes --------------------------------------------------------------------------------
 
     def _start(self, program, *arguments):
-        # In a session of its own: Ctrl-C is for the tests, which then end it.
-        with open(self._folder / f"{program}.log", "wb") as log:
-            process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", PROGRAMS / program, *arguments],
-                cwd=self._folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        log = self._folder / f"{program}.log"
+        process = begin([PROGRAMS / program, *arguments], log, cwd=self._folder)
         self._processes.append(process)
 
     def _start_etcd(self, clients, peers):
@@ -206,6 +198,20 @@ class ApiServer:
             f"end of {log.name}:\n{log.read_bytes()[-3000:].decode(errors='replace')}\n"
             for log in sorted(self._folder.glob("*.log"))
         )
+
+
+def deployment(name, pod_spec):
+    """One of such pods."""
+    labels = {"app": name}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod_spec},
+        },
+    }
 
 
 def as_text(objects):

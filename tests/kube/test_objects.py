@@ -5,7 +5,7 @@ import re
 
 import pytest
 import yaml
-from api_server import as_text
+from api_server import as_text, deployment
 from charts import (
     CASES,
     CHART,
@@ -90,19 +90,7 @@ def test_it_takes_the_consumer_of_tutors_plugin(server):
 
 def test_it_takes_a_service_of_tutor_with_the_plugins_patch(server, tmp_path):
     namespace = server.new_namespace(labels={})
-    labels = {"app": "lms"}
-    service = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "lms"},
-        "spec": {
-            "selector": {"matchLabels": labels},
-            "template": {
-                "metadata": {"labels": labels},
-                "spec": {"containers": [{"name": "lms", "image": "openedx:1"}]},
-            },
-        },
-    }
+    service = deployment("lms", {"containers": [{"name": "lms", "image": "openedx:1"}]})
     (tmp_path / "service.yaml").write_text(as_text([service]))
     (tmp_path / "patch.yaml").write_text(patch_of_tutor("k8s-override", service="lms"))
     (tmp_path / "kustomization.yaml").write_text(

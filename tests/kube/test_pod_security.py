@@ -3,6 +3,7 @@
 import copy
 
 import pytest
+from api_server import deployment
 from charts import CASES, KUSTOMIZE, MANIFESTS, kustomized, objects, parse, pods
 from kubernetes import breaches
 
@@ -88,19 +89,9 @@ def test_a_restricted_namespace_refuses_a_bad_pod_and_so_does_our_own_check(
 
 
 def test_a_deployment_of_bad_pods_is_only_warned_of(server, restricted):
-    pod = spoilt(be_root)
-    labels = {"app": "bad"}
-    deployment = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "bad"},
-        "spec": {
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": pod["spec"]},
-        },
-    }
+    bad = deployment("bad", spoilt(be_root)["spec"])
 
-    answer = server.dry_run([deployment], restricted)
+    answer = server.dry_run([bad], restricted)
 
     assert answer.returncode == 0, answer.stderr
     assert 'Warning: would violate PodSecurity "restricted:latest"' in answer.stderr

@@ -146,13 +146,11 @@ class Cluster:
 
     def members(self, group):
         """How many members a group has."""
-        (described,) = self._admin.describe_consumer_groups([group]).values()
-        return len(described.result(20).members)
+        return len(self._described(group).members)
 
     def shares(self, group):
         """How many partitions each member has, most first; none while a rebalance is under way."""
-        (described,) = self._admin.describe_consumer_groups([group]).values()
-        found = described.result(20)
+        found = self._described(group)
         if found.state != ConsumerGroupState.STABLE:
             return []
         sizes = (len(each.assignment.topic_partitions) for each in found.members)
@@ -160,8 +158,11 @@ class Cluster:
 
     def static_members(self, group):
         """The names of a group's static members."""
+        return {each.group_instance_id for each in self._described(group).members} - {None, ""}
+
+    def _described(self, group):
         (described,) = self._admin.describe_consumer_groups([group]).values()
-        return {each.group_instance_id for each in described.result(20).members} - {None, ""}
+        return described.result(20)
 
     def write_in_transaction(self, topic, *values, commit=True):
         """Records whose log ends in a transaction's marker."""
