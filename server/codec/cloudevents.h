@@ -34,7 +34,7 @@ absl::Status ValidateEvent(const Event& event);
 
 // Encodes a valid event that has id, source and time. `key` is the record key; the event's own is
 // not looked at. Moves the data; allocates the header list once, at its exact size.
-Record EncodeCloudEvent(Event event, std::optional<std::string> key);
+Record EncodeCloudEvent(Event&& event, std::optional<std::string> key);
 
 // Decodes. A missing ce_id becomes `<topic>/<partition>/<offset>` of `position`, a missing
 // ce_source is left empty. EVENT_INVALID for no ce_type, a required attribute twice, or one that is

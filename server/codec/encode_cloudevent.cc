@@ -21,7 +21,7 @@ std::size_t HeaderCount(const Event& event) {
 
 }  // namespace
 
-Record EncodeCloudEvent(Event event, std::optional<std::string> key) {
+Record EncodeCloudEvent(Event&& event, std::optional<std::string> key) {
   Record record;
   record.key = std::move(key);
   record.value = std::move(event.data);

@@ -116,21 +116,20 @@ std::string FormatRfc3339(const EventTime& time) {
   }
   const Date date = DateOf(days);
 
-  std::string out = "0000-00-00T00:00:00";
+  std::array<char, 30> out = {"0000-00-00T00:00:00.000000000"};
   Write(&out[0], 4, date.year);
   Write(&out[5], 2, date.month);
   Write(&out[8], 2, date.day);
   Write(&out[11], 2, second / 3600);
   Write(&out[14], 2, second / 60 % 60);
   Write(&out[17], 2, second % 60);
+  std::size_t size = 19;
   if (time.nanos != 0) {
-    std::array<char, 10> fraction{'.'};
-    Write(&fraction[1], 9, time.nanos);
-    const std::size_t digits = time.nanos % 1'000'000 == 0 ? 3 : time.nanos % 1'000 == 0 ? 6 : 9;
-    out.append(fraction.data(), 1 + digits);
+    Write(&out[20], 9, time.nanos);
+    size += time.nanos % 1'000'000 == 0 ? 4 : time.nanos % 1'000 == 0 ? 7 : 10;
   }
-  out += 'Z';
-  return out;
+  out[size++] = 'Z';
+  return {out.data(), size};
 }
 
 std::optional<EventTime> ParseRfc3339(std::string_view text) {

@@ -8,7 +8,20 @@
 
 namespace sidebus {
 
-bool IsUtf8(std::string_view bytes) { return simdjson::validate_utf8(bytes.data(), bytes.size()); }
+namespace {
+
+// What most texts are. simdjson has a price per call, which is worth it for longer ones.
+bool IsShortAscii(std::string_view bytes) {
+  constexpr std::size_t kShort = 64;
+  if (bytes.size() > kShort) return false;
+  return std::ranges::all_of(bytes, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
+
+}  // namespace
+
+bool IsUtf8(std::string_view bytes) {
+  return IsShortAscii(bytes) || simdjson::validate_utf8(bytes.data(), bytes.size());
+}
 
 bool HasControlCharacter(std::string_view utf8) {
   for (std::size_t i = 0; i < utf8.size(); ++i) {

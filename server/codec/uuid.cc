@@ -9,9 +9,10 @@ namespace {
 
 constexpr std::string_view kDigits = "0123456789abcdef";
 
-// `count` hexadecimal digits from the top of `bits`.
-void AppendHex(std::string& out, std::uint64_t bits, int count) {
-  for (int shift = 60; count > 0; --count, shift -= 4) out += kDigits[(bits >> shift) & 0xf];
+// `count` hexadecimal digits from the top of `bits`. Returns what follows them.
+char* WriteHex(char* to, std::uint64_t bits, int count) {
+  for (int shift = 60; count > 0; --count, shift -= 4) *to++ = kDigits[(bits >> shift) & 0xf];
+  return to;
 }
 
 // 0 to 15; nullopt for what is no hexadecimal digit.
@@ -45,17 +46,12 @@ constexpr std::uint64_t kRandomNode = 0x0100'0000'0000;
 }  // namespace
 
 std::string FormatUuid(std::uint64_t high, std::uint64_t low) {
-  std::string out;
-  out.reserve(36);
-  AppendHex(out, high, 8);
-  out += '-';
-  AppendHex(out, high << 32, 4);
-  out += '-';
-  AppendHex(out, high << 48, 4);
-  out += '-';
-  AppendHex(out, low, 4);
-  out += '-';
-  AppendHex(out, low << 16, 12);
+  std::string out(36, '-');
+  char* to = WriteHex(out.data(), high, 8) + 1;
+  to = WriteHex(to, high << 32, 4) + 1;
+  to = WriteHex(to, high << 48, 4) + 1;
+  to = WriteHex(to, low, 4) + 1;
+  WriteHex(to, low << 16, 12);
   return out;
 }
 

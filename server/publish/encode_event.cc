@@ -34,7 +34,7 @@ absl::Status ReadKey(const Event& event, const Route& route, const Route* before
 
 }  // namespace
 
-absl::Status EncodeEvent(Event event, std::span<const PlannedRoute> routes,
+absl::Status EncodeEvent(Event&& event, std::span<const PlannedRoute> routes,
                          std::uint64_t max_event_bytes, std::span<Slot> slots) {
   const std::size_t size_without_key = SizeOf(event) - (event.key ? event.key->size() : 0);
   for (std::size_t i = 0; i < routes.size(); ++i) {

@@ -19,7 +19,7 @@ namespace sidebus {
 // slots are not to be used.
 //
 // `slots` is as long as `routes`, which is not empty. The event has id, source and time.
-absl::Status EncodeEvent(Event event, std::span<const PlannedRoute> routes,
+absl::Status EncodeEvent(Event&& event, std::span<const PlannedRoute> routes,
                          std::uint64_t max_event_bytes, std::span<Slot> slots);
 
 }  // namespace sidebus

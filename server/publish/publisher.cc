@@ -56,8 +56,8 @@ class Publisher::Impl : public std::enable_shared_from_this<Impl> {
                                                          const PlannedType* type,
                                                          const std::string& topic) const;
   void Encode(std::vector<Event> events, const Routes& routes, Join& join);
-  void Complete(Event& event, std::span<const PlannedRoute> routes);
-  absl::Status EncodeOne(Event event, std::span<const PlannedRoute> routes, std::span<Slot> slots);
+  void Complete(Event& event, std::span<const PlannedRoute> routes, SystemTime now);
+  absl::Status EncodeOne(Event& event, std::span<const PlannedRoute> routes, std::span<Slot> slots);
   void HandOn(Join& join);
   void OnDeadline(Join& join);
 
@@ -163,22 +163,23 @@ absl::StatusOr<std::span<const PlannedRoute>> Publisher::Impl::RoutesOf(
 }
 
 // An event has the same id in every topic: one that Open edX reads, if some of them are so.
-void Publisher::Impl::Complete(Event& event, std::span<const PlannedRoute> routes) {
+void Publisher::Impl::Complete(Event& event, std::span<const PlannedRoute> routes, SystemTime now) {
   if (std::ranges::any_of(routes, IsOpenedx)) return openedx_->Complete(event);
   if (event.id.empty()) event.id = RandomUuid();
   if (event.source.empty()) event.source = options_.source;
-  if (!event.time.has_value()) event.time = services_.clock.WallNow();
+  if (!event.time.has_value()) event.time = now;
 }
 
 void Publisher::Impl::Encode(std::vector<Event> events, const Routes& routes, Join& join) {
+  const SystemTime now = services_.clock.WallNow();
   for (std::size_t i = 0; i < events.size(); ++i) {
     if (routes[i].empty()) continue;
     Event& event = events[i];
-    Complete(event, routes[i]);
+    Complete(event, routes[i], now);
     Join::EventState& state = join.events()[i];
     state.id = event.id;
     const std::span<Slot> slots = join.NextSlots(routes[i].size());
-    const auto status = EncodeOne(std::move(event), routes[i], slots);
+    const auto status = EncodeOne(event, routes[i], slots);
     if (status.ok()) {
       join.TakeSlots(state, slots.size());
     } else {
@@ -187,8 +188,9 @@ void Publisher::Impl::Encode(std::vector<Event> events, const Routes& routes, Jo
   }
 }
 
-// Routes of one encoding that stand together are encoded together, in fan-out order.
-absl::Status Publisher::Impl::EncodeOne(Event event, std::span<const PlannedRoute> routes,
+// Routes of one encoding that stand together are encoded together, in fan-out order. Takes the event
+// apart.
+absl::Status Publisher::Impl::EncodeOne(Event& event, std::span<const PlannedRoute> routes,
                                         std::span<Slot> slots) {
   for (Slot& slot : slots) {
     slot.key_id.reset();  // of an event that was refused before this one
@@ -200,9 +202,13 @@ absl::Status Publisher::Impl::EncodeOne(Event event, std::span<const PlannedRout
         routes, [openedx](const PlannedRoute& route) { return IsOpenedx(route) != openedx; });
     const auto count = static_cast<std::size_t>(end - routes.begin());
     const bool last = count == routes.size();
+    const auto encode = [&](Event&& one) {
+      return EncodeEvent(std::move(one), routes.first(count), options_.max_event_bytes,
+                         slots.first(count));
+    };
     const auto status = openedx ? openedx_->Encode(event, routes.first(count), slots.first(count))
-                                : EncodeEvent(last ? std::move(event) : event, routes.first(count),
-                                              options_.max_event_bytes, slots.first(count));
+                        : last  ? encode(std::move(event))
+                                : encode(Event(event));
     if (!status.ok() || last) return status;
     routes = routes.subspan(count);
     slots = slots.subspan(count);

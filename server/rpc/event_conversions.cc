@@ -9,15 +9,18 @@ namespace sidebus {
 
 Event EventFromProto(sidebus::v1::Event&& proto) {
   Event event;
-  event.id = std::move(*proto.mutable_id());
-  event.type = std::move(*proto.mutable_type());
-  event.source = std::move(*proto.mutable_source());
-  event.subject = std::move(*proto.mutable_subject());
+  // mutable_...() of a field that is not there would make a string for it.
+  if (!proto.id().empty()) event.id = std::move(*proto.mutable_id());
+  if (!proto.type().empty()) event.type = std::move(*proto.mutable_type());
+  if (!proto.source().empty()) event.source = std::move(*proto.mutable_source());
+  if (!proto.subject().empty()) event.subject = std::move(*proto.mutable_subject());
   if (proto.has_time()) event.time.emplace(proto.time().seconds(), proto.time().nanos());
   if (proto.has_key()) event.key = std::move(*proto.mutable_key());
-  event.content_type = std::move(*proto.mutable_content_type());
+  if (!proto.content_type().empty()) {
+    event.content_type = std::move(*proto.mutable_content_type());
+  }
   if (proto.has_data()) event.data = std::move(*proto.mutable_data());
-  event.data_schema = std::move(*proto.mutable_data_schema());
+  if (!proto.data_schema().empty()) event.data_schema = std::move(*proto.mutable_data_schema());
   for (auto& [name, value] : *proto.mutable_extensions()) {
     event.extensions.emplace(name, std::move(value));
   }
@@ -27,7 +30,7 @@ Event EventFromProto(sidebus::v1::Event&& proto) {
     added.name = std::move(*header.mutable_name());
     if (header.has_value()) added.value = std::move(*header.mutable_value());
   }
-  event.schema = std::move(*proto.mutable_schema());
+  if (!proto.schema().empty()) event.schema = std::move(*proto.mutable_schema());
   return event;
 }
 

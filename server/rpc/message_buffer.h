@@ -1,5 +1,6 @@
 #pragma once
 
+#include <google/protobuf/arena.h>
 #include <google/protobuf/message_lite.h>
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/proto_buffer_reader.h>
@@ -22,6 +23,14 @@ inline bool ParseMessage(grpc::ByteBuffer& buffer, google::protobuf::MessageLite
   }
   buffer.Clear();
   return ok;
+}
+
+// Memory for a request with many small parts: taken in growing blocks, given back as a whole.
+inline google::protobuf::ArenaOptions RequestArena() {
+  google::protobuf::ArenaOptions options;
+  options.start_block_size = 1 << 10;
+  options.max_block_size = 64 << 10;
+  return options;
 }
 
 // The request of a call that takes one message, or START_INVALID.

@@ -75,12 +75,13 @@ absl::StatusOr<PublishBatch> PublishService::Admit(const ServerCall& call,
   if (!needed.ok()) return needed.status();
   if (!budget_.TryTake(*needed)) return NoMemoryForRequests();
   const absl::Cleanup give_back = [&] { budget_.Return(*needed); };
-  sidebus::v1::PublishRequest request;
+  google::protobuf::Arena arena(RequestArena());
+  auto& request = *google::protobuf::Arena::CreateMessage<sidebus::v1::PublishRequest>(&arena);
   if (!ParseMessage(message, request)) return NoMessage(kPublishRequest);
   const TraceContext trace{call.Metadata("traceparent"), call.Metadata("tracestate")};
   PublishBatch batch;
   batch.events = EventsFromProto(*request.mutable_events(), trace);
-  batch.topic = std::move(*request.mutable_topic());
+  batch.topic = request.topic();
   batch.deadline = deadline;
   return batch;
 }

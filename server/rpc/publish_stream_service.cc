@@ -120,7 +120,9 @@ absl::Status PublishStreamService::HandleMessage(const ServerCall& call, SteadyT
   // In memory already, so it counts even beyond the limit; the publisher counts the events.
   budget_.Take(*needed);
   const absl::Cleanup give_back = [&] { budget_.Return(*needed); };
-  sidebus::v1::PublishStreamRequest request;
+  google::protobuf::Arena arena(RequestArena());
+  auto& request =
+      *google::protobuf::Arena::CreateMessage<sidebus::v1::PublishStreamRequest>(&arena);
   if (!ParseMessage(message, request)) return NoMessage(kStreamRequest);
   if (request.has_start()) {
     if (!first) {
