@@ -23,6 +23,18 @@ class TheReleaseBinaryTest(unittest.TestCase):
         self.assertIn("libgrpc++", libraries)  # it is the gateway, and ldd could read it
         self.assertNotIn("rdkafka", libraries)
 
+    def test_its_malloc_is_jemalloc_as_the_allocator_file_sets_it(self):
+        said = subprocess.run(
+            [BINARY, "version"],
+            env=os.environ | {"MALLOC_CONF": "stats_print:true"},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stderr
+
+        self.assertRegex(said, r"opt\.narenas: 4\b")
+        self.assertRegex(said, r"opt\.background_thread: true")
+
     def test_every_shared_library_is_found(self):
         libraries = output("ldd", BINARY)
 

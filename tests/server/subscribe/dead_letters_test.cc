@@ -249,7 +249,7 @@ TEST_F(DeadLettersTest, WhatWasRedrivenForAnotherGroupIsSettledSilently) {
   event.source = "/s";
   event.time = EventTime(time_.WallNow());
   event.data = "again";
-  const RawRecord record = RawRecordOf(EncodeCloudEvent(event, "k"));
+  const RawRecord record = RawRecordOf(EncodeCloudEvent(Event(event), "k"));
   broker_.Append("t-orders", 0, MakeRedriven(record, "g"));
 
   const auto mine = OpenOrders("g");
