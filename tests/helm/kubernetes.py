@@ -1,27 +1,33 @@
-"""What Kubernetes would say to an object: its schemas, and the Pod Security Standard."""
+"""What Kubernetes would say to objects: its schemas, and the Pod Security Standard."""
 
 import json
-from pathlib import Path
+import re
 
-import jsonschema
-import kubernetes_validate
-from charts import containers
+import schemas
+from charts import TOOLS, as_text, containers, parse, run
 
-MONITORING = json.loads((Path(__file__).parent / "schemas/monitoring.json").read_text())
+# Before what is wrong kubeconform says what file it has that from.
+SOURCE = re.compile(r"^problem validating schema\..*?\.json#' - ")
 
 
-def problem(document, version):
-    """What is wrong with it in this version of Kubernetes; None when nothing is."""
-    group, _, _ = document["apiVersion"].partition("/")
-    try:
-        if group == "monitoring.coreos.com":
-            schema = MONITORING | MONITORING[document["kind"]]
-            jsonschema.Draft7Validator(schema).validate(document["spec"])
-        else:
-            kubernetes_validate.validate(document, version, strict=True)
-    except (kubernetes_validate.ValidationError, jsonschema.ValidationError) as error:
-        return f"{document['kind']} {document['metadata']['name']}: {error.message}"
-    return None
+def problems(objects, version):
+    """What kubeconform says against objects, or their text, in this Kubernetes: of each one that is
+    wrong its kind and name, and everything that is wrong with it.
+    """
+    text = objects if isinstance(objects, str) else as_text(objects)
+    answer = run(
+        *(TOOLS / "kubeconform", "-strict", "-summary", "-output", "json"),
+        *("-n", "1"),  # one at a time, in their order
+        *("-schema-location", schemas.folder(version) / "{{.ResourceKind}}{{.KindSuffix}}.json"),
+        input=text,
+    )
+    assert answer.stdout, answer.stderr
+    said = json.loads(answer.stdout)
+    looked_at = said["summary"]["valid"] + len(said["resources"])
+    assert looked_at == len(parse(text)) > 0
+    return [
+        f"{one['kind']} {one['name']}: {SOURCE.sub('', one['msg'])}" for one in said["resources"]
+    ]
 
 
 SAFE_VOLUMES = {

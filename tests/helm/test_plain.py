@@ -8,6 +8,7 @@ import yaml
 from charts import (
     CHART,
     EXAMPLE,
+    KUBERNETES,
     KUSTOMIZE,
     LIBRARY,
     MANIFESTS,
@@ -19,7 +20,7 @@ from charts import (
     parse,
     pod_specs,
 )
-from kubernetes import breaches, problem
+from kubernetes import breaches, problems
 
 
 def test_the_component_puts_the_charts_sidecar_first():
@@ -29,7 +30,11 @@ def test_the_component_puts_the_charts_sidecar_first():
     sidecar = gateway(pod_specs(objects("sidecar"))["r-sidebus"])
     assert [one["name"] for one in spec["initContainers"]] == ["sidebus", "migrate"]
     assert spec["initContainers"][0] == sidecar | {"image": "registry.example.com/sidebus:0.1.0"}
-    assert [problem(one, "1.33") for one in documents] == [None, None]
+
+
+@pytest.mark.parametrize("kubernetes", KUBERNETES)
+def test_what_the_component_makes_is_valid(kubernetes):
+    assert problems(kustomized(KUSTOMIZE / "example"), kubernetes) == []
 
 
 def test_the_component_mounts_the_configuration_by_its_content():
@@ -73,14 +78,13 @@ def test_the_component_is_for_workloads_with_the_label_and_no_others(tmp_path, k
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
 def test_a_plain_manifest_is_valid_and_has_nothing_of_helm(path):
-    documents = parse(path.read_text())
+    text = path.read_text()
 
-    assert documents
-    assert [found for one in documents if (found := problem(one, "1.37"))] == []
-    assert [breaches(spec) for spec in pod_specs(documents).values() if breaches(spec)] == []
-    assert "elm.sh" not in path.read_text()
-    assert "managed-by" not in path.read_text()
-    assert "namespace: default" not in path.read_text()
+    assert problems(text, KUBERNETES[-1]) == []
+    assert [breaches(spec) for spec in pod_specs(parse(text)).values() if breaches(spec)] == []
+    assert "elm.sh" not in text
+    assert "managed-by" not in text
+    assert "namespace: default" not in text
 
 
 def test_all_versions_are_that_of_the_gateway():

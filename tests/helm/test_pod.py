@@ -17,7 +17,7 @@ from charts import (
     pod_specs,
     template,
 )
-from kubernetes import breaches, problem
+from kubernetes import breaches, problems
 
 PODS = [
     pytest.param(spec, id=f"{case}/{name}")
@@ -276,7 +276,7 @@ def test_a_chart_of_ones_own_is_scraped_where_it_says_so():
     (monitor,) = of_kind(documents, "PodMonitor")
     pods = pod_labels(documents)
 
-    assert problem(monitor, "1.33") is None
+    assert problems([monitor], "1.33.0") == []
     assert all(monitor["spec"]["selector"]["matchLabels"].items() <= pod.items() for pod in pods)
     assert of_kind(objects("openedx-consumers"), "PodMonitor") == []
 

@@ -10,6 +10,7 @@ from charts import (
     EXAMPLE,
     HELMS,
     KUBERNETES,
+    SINCE,
     gateway,
     helm,
     objects,
@@ -19,10 +20,7 @@ from charts import (
     template,
 )
 from expected import BINARY, LIBRARY, files
-from kubernetes import problem
-
-# The policy is of 1.36. Older clusters do not have it, and the chart says so there.
-SINCE = {"injection": "1.37.0"}
+from kubernetes import problems
 
 
 @pytest.mark.parametrize("program", HELMS)
@@ -43,11 +41,9 @@ def test_lint_finds_nothing(case, program):
 def test_the_objects_are_valid(case, kubernetes):
     version = SINCE.get(case, kubernetes)
 
-    documents = objects(case, kubernetes=version)
+    texts = [rendered(case, program=program, kubernetes=version) for program in HELMS]
 
-    problems = [problem(one, version.rpartition(".")[0]) for one in documents]
-    assert documents
-    assert not any(problems), "\n".join(filter(None, problems))
+    assert problems("\n---\n".join(texts), version) == []
 
 
 @pytest.mark.parametrize("kubernetes", KUBERNETES)

@@ -15,7 +15,7 @@ import subprocess
 import urllib.request
 from pathlib import Path
 
-from charts import TOOLS, run
+from charts import TOOLS, as_text, run
 from service import begin, free_ports
 from waiting import eventually
 
@@ -212,10 +212,6 @@ def deployment(name, pod_spec):
             "template": {"metadata": {"labels": labels}, "spec": pod_spec},
         },
     }
-
-
-def as_text(objects):
-    return "\n---\n".join(map(json.dumps, objects))
 
 
 def missing(found, wanted, path):

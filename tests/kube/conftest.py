@@ -5,8 +5,8 @@ import os
 import pytest
 
 WANTED = {
-    "SIDEBUS_HELM_TOOLS": "a folder with helm3, helm4 and kubectl",
-    "SIDEBUS_KUBE_TOOLS": "a folder with etcd, kube-apiserver and crds/",
+    "SIDEBUS_HELM_TOOLS": "a folder with helm3, helm4, kubectl, kubeconform and crds/",
+    "SIDEBUS_KUBE_TOOLS": "a folder with etcd and kube-apiserver",
 }
 
 
@@ -19,10 +19,11 @@ def pytest_configure():
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """It knows the objects of Prometheus' operator, too."""
-    from api_server import PROGRAMS, ApiServer
+    from api_server import ApiServer
+    from charts import TOOLS
 
     with ApiServer(tmp_path_factory.mktemp("server")) as server:
-        server.apply(PROGRAMS / "crds")
+        server.apply(TOOLS / "crds")
         served = server.kubectl(
             *("wait", "crd", "--all", "--for=condition=Established", "--timeout=60s")
         )

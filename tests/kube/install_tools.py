@@ -1,23 +1,16 @@
-"""Builds kube-apiserver, takes what Prometheus' operator defines: install_tools.py FOLDER JOBS.
+"""Builds kube-apiserver: install_tools.py FOLDER JOBS.
 
-Both come as Go modules. apiserver/ says which: `go install` does not take kube-apiserver, whose
-module replaces others by folders beside it. Those are published as modules, too, and go.mod names
-them in their place.
+apiserver/ says which: `go install` does not take it, whose module replaces others by folders beside
+it. Those are published as modules, too, and go.mod names them in their place.
 """
 
-import json
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 MODULE = Path(__file__).resolve().parent / "apiserver"
 PACKAGE = "k8s.io/kubernetes/cmd/kube-apiserver"
-
-OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
-OPERATOR_SUM = "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s="
-DEFINITIONS = ["podmonitors", "servicemonitors", "prometheusrules"]
 
 
 def say(text):
@@ -66,21 +59,5 @@ def build_api_server(folder, jobs):
         sys.exit("kube-apiserver could not be built")
 
 
-def take_definitions(folder):
-    module = json.loads(go("mod", "download", "-json", OPERATOR))
-    if module["Sum"] != OPERATOR_SUM:
-        sys.exit(f"{OPERATOR} is not the expected one: its sum is {module['Sum']}")
-    folder.mkdir(exist_ok=True)
-    for name in DEFINITIONS:
-        path = f"example/prometheus-operator-crd/monitoring.coreos.com_{name}.yaml"
-        shutil.copyfile(Path(module["Dir"]) / path, folder / f"{name}.yaml")
-
-
-def main(folder, jobs):
-    folder.mkdir(parents=True, exist_ok=True)
-    take_definitions(folder / "crds")
-    build_api_server(folder, jobs)
-
-
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    build_api_server(Path(sys.argv[1]), sys.argv[2])

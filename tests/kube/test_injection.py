@@ -1,8 +1,8 @@
 """The admission policy puts the gateway into pods that ask for it, and into no others."""
 
 import pytest
-from api_server import RESTRICTED, as_text, missing
-from charts import CASES, CHART, ROOT, gateway, objects, pod_specs, template
+from api_server import RESTRICTED, missing
+from charts import CASES, CHART, ROOT, as_text, gateway, objects, pod_specs, template
 from waiting import eventually
 
 MANIFEST = ROOT / "deploy/manifests/injection.yaml"

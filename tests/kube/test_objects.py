@@ -5,7 +5,7 @@ import re
 
 import pytest
 import yaml
-from api_server import as_text, deployment
+from api_server import deployment
 from charts import (
     CASES,
     CHART,
@@ -13,12 +13,13 @@ from charts import (
     KUSTOMIZE,
     MANIFESTS,
     ROOT,
+    as_text,
     kustomized,
     of_kind,
     parse,
     template,
 )
-from kubernetes import problem
+from kubernetes import problems
 
 TUTOR = ROOT / "deploy/openedx/tutor-sidebus.yml"
 
@@ -169,7 +170,7 @@ def test_it_refuses_what_is_wrong_and_says_so(server, restricted, spoil):
 
     assert answer.returncode != 0
     assert message in answer.stderr
-    assert any(problem(one, server.version) for one in objects) == seen_by_schemas
+    assert bool(problems(objects, server.version)) == seen_by_schemas
 
 
 # --- Prometheus' operator -------------------------------------------------------------------------
@@ -192,11 +193,14 @@ def test_a_misspelt_field_of_a_monitor_is_refused(server, restricted, kind):
     part["misspelt"] = "x"
 
     assert_taken(server.dry_run([good], restricted), [good])
+    assert problems([good], server.version) == []
     answer = server.dry_run([bad], restricted)
 
     where = re.sub(r"\.(\d+)", r"[\1]", ".".join(map(str, path)))
     assert answer.returncode != 0
     assert f'unknown field "{where}.misspelt"' in answer.stderr
+    (said,) = problems([bad], server.version)
+    assert "additional properties 'misspelt' not allowed" in said
 
 
 def test_the_monitors_are_all_of_those_that_the_charts_make(restricted):

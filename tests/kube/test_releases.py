@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from api_server import as_text, missing
-from charts import CASES, CHART, HELMS, parse, template
+from api_server import missing
+from charts import CASES, CHART, HELMS, as_text, parse, template
 
 KINDS = [
     "configmaps",
