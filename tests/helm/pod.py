@@ -1,10 +1,10 @@
 """A gateway's container without a cluster: its files in a folder, and a process."""
 
 import os
-import subprocess
 import urllib.request
 
-from charts import configurations, gateway, objects, pod_specs, run
+import service
+from charts import configurations, gateway, pod_specs, run
 from expected import BINARY
 from service import free_ports
 from waiting import eventually
@@ -19,9 +19,8 @@ def fetch(url):
     return _HTTP.open(url, timeout=10)
 
 
-def lay_out(case, folder):
-    """The files of the gateway's pod of a case below `folder`: configuration and secrets."""
-    documents = objects(case)
+def lay_out(documents, folder):
+    """The files of the objects' pod with a gateway below `folder`: configuration and secrets."""
     data = configurations(documents)[0]
     spec = next(filter(gateway, pod_specs(documents).values()))
     mounts = {mount["name"]: mount["mountPath"] for mount in gateway(spec)["volumeMounts"]}
@@ -46,10 +45,12 @@ def moved(text, folder):
 
 
 class Container:
-    """The gateway's container of a case as a process: as rendered, but for paths and addresses."""
+    """The gateway's container of some objects as a process, but for paths and addresses."""
 
-    def __init__(self, case, folder):
-        self.spec = lay_out(case, folder)
+    def __init__(self, documents, folder):
+        self.spec = lay_out(documents, folder)
+        self._folder = folder
+        self._log = folder / "gateway.log"
         self._others = []
         admin, probes = free_ports(2)
         self._ports = {"admin": admin, "probes": probes}
@@ -62,16 +63,12 @@ class Container:
         self._environment = ENVIRONMENT | {
             one["name"]: moved(one["value"], folder) for one in self.spec["env"] if "value" in one
         }
-        self.process = subprocess.Popen(
-            [BINARY, *(moved(part, folder) for part in self.spec["args"])],
-            env=self._environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        arguments = [moved(part, folder) for part in self.spec["args"]]
+        self.process = service.begin([BINARY, *arguments], self._log, env=self._environment)
 
     def __enter__(self):
         """When the startup probe succeeds."""
-        eventually(lambda: self.probe("startupProbe"), "the startup probe")
+        eventually(lambda: self.probe("startupProbe"), lambda: f"the startup probe\n{self.tail()}")
         return self
 
     def __exit__(self, *_):
@@ -97,19 +94,17 @@ class Container:
     def start(self, *command):
         """Another container of the pod, until the pod ends."""
         assert command[0] == "/usr/local/bin/sidebus"
-        self._others.append(
-            subprocess.Popen(
-                [BINARY, *command[1:]],
-                env=self._environment,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-        )
+        log = self._folder / "others.log"
+        self._others.append(service.begin([BINARY, *command[1:]], log, env=self._environment))
+
+    def tail(self):
+        return service.tail(self._log)
 
     def metrics(self):
-        with fetch(f"http://{self.admin}/metrics") as answer:
+        with fetch(f"http://{self.addresses['admin']}/metrics") as answer:
             return answer.read().decode()
 
     @property
-    def admin(self):
-        return f"127.0.0.1:{self._ports['admin']}"
+    def addresses(self):
+        """{name: host:port} of the container's ports."""
+        return {name: f"127.0.0.1:{port}" for name, port in self._ports.items()}

@@ -127,21 +127,21 @@ CASES_OF = {
             {
                 "sidebus_dead_lettered_events_total{"
                 + GROUP
-                + ',event_type="order.created",reason="exhausted"}': "_x5 1x40"
+                + ',event_type="order.created",reason="EXHAUSTED"}': "_x5 1x40"
             },
             4,
             5,
-            GROUP_LABELS | {"event_type": "order.created", "reason": "exhausted", "job": "sidebus"},
+            GROUP_LABELS | {"event_type": "order.created", "reason": "EXHAUSTED", "job": "sidebus"},
         ),
         (
             {
                 "sidebus_dead_lettered_events_total{"
                 + GROUP
-                + ',event_type="order.created",reason="rejected"}': "4x30 5x10"
+                + ',event_type="order.created",reason="REJECTED"}': "4x30 5x10"
             },
             29,
             32,
-            GROUP_LABELS | {"event_type": "order.created", "reason": "rejected", "job": "sidebus"},
+            GROUP_LABELS | {"event_type": "order.created", "reason": "REJECTED", "job": "sidebus"},
         ),
     ],
     "SidebusDeadLettersNotWritten": [

@@ -1,19 +1,28 @@
 """The dashboard, and what it and the alerts ask for, which the gateway must have."""
 
+import functools
 import json
 import re
 
 import pytest
-import yaml
 from charts import CHART, ROOT, TOOLS, objects, of_kind, run
+from test_alerts import ALERTS, RUNBOOKS
 
 DASHBOARD = CHART / "files/dashboards/sidebus.json"
 BOARD = json.loads(DASHBOARD.read_text())
+SOURCES = {path: path.read_text() for path in (ROOT / "server").rglob("*.cc")}
 PANELS = {panel["title"]: panel for panel in BOARD["panels"] if panel["type"] != "row"}
 VARIABLES = {variable["name"]: variable for variable in BOARD["templating"]["list"]}
 
 # Of Prometheus itself.
 BUILT_IN = {"up"}
+
+# Metrics that no panel and no alert asks for, and why that is right.
+NOT_ASKED_FOR = {}
+
+# What the viewer chose, of the labels that a scrape gives.
+CHOSEN = 'job="sidebus",namespace=~"$namespace",app=~"$app",pod=~"$pod"'
+OF_THE_SCRAPE = {"job", "namespace", "app", "pod"}
 
 
 def expressions():
@@ -25,23 +34,67 @@ def expressions():
     return found
 
 
-def plain(expression):
+def plain(expression, interval="5m"):
     """An expression with something in place of Grafana's variables."""
-    expression = expression.replace("$__rate_interval", "5m")
+    expression = expression.replace("$__rate_interval", interval)
     return re.sub(r"\$\w+", ".*", expression)
 
 
+def alerting():
+    """Every question of the alerts."""
+    return [rule["expr"] for rule in ALERTS.values()]
+
+
+def family(series):
+    """The metric that a name of a series belongs to."""
+    return re.sub(r"_(bucket|sum|count)$", "", series)
+
+
 def metrics_in(expression):
-    names = re.findall(r"\b((?:sidebus|process|grpc_server)_\w+|up)\b(?=[{\[ ]|$)", expression)
-    return {re.sub(r"_(bucket|sum|count)$", "", name) for name in names}
+    names = re.findall(r"\b(?:sidebus|process|grpc_server)_\w+|\bup(?={)", expression)
+    return set(map(family, names))
 
 
 def exported():
     """Names of the metrics that the gateway's source makes."""
-    made = set()
-    for path in (ROOT / "server").rglob("*.cc"):
-        made |= set(re.findall(r'"((?:sidebus|process|grpc_server)_[a-z0-9_]+)"', path.read_text()))
-    return made
+    name = re.compile(r'"((?:sidebus|process|grpc_server)_[a-z0-9_]+)"')
+    return set().union(*(name.findall(text) for text in SOURCES.values()))
+
+
+def selectors(expression):
+    """[(metric, its labels in braces)]"""
+    return re.findall(r"(\w+){([^}]*)}", expression)
+
+
+def named():
+    """{(series, label, value)} of selectors, the value empty where the viewer chooses it."""
+    return {
+        (series, label, "" if "$" in text else value)
+        for expression in expressions() + alerting()
+        for series, labels in selectors(expression)
+        for label, text in re.findall(r'(\w+)(?:=~|!~|!=|=)"([^"]*)"', labels)
+        for value in text.split("|")
+        if label not in OF_THE_SCRAPE
+    }
+
+
+@functools.cache
+def outcomes():
+    """Of published events: `ok`, and in lower case the reasons that something gives; `bug` is that
+    of errors without one.
+    """
+    base = ROOT / "server/base/error.cc"
+    names = dict(re.findall(r'Row{Reason::(\w+), "(\w+)"', SOURCES[base]))
+    elsewhere = " ".join(text for path, text in SOURCES.items() if path != base)
+    given = {"kBug", *re.findall(r"Reason::(\w+)", elsewhere)}
+    return {"ok"} | {names[reason].lower() for reason in given & names.keys()}
+
+
+def words(metric):
+    """Labels, and values of labels, in the sources that make the metric."""
+    texts = [text for text in SOURCES.values() if f'"{metric}"' in text]
+    found = {word for text in texts for word in re.findall(r'"(\w+)"', text)}
+    return found | outcomes() if metric == "sidebus_published_events_total" else found
 
 
 @pytest.mark.parametrize("title", PANELS)
@@ -56,7 +109,9 @@ def test_a_panel_says_what_it_shows(title):
         assert target["datasource"]["uid"] == "${datasource}"
         used = set(re.findall(r"\$(\w+)", target["expr"]))
         assert used <= VARIABLES.keys() | {"__rate_interval"}
-        assert 'job="sidebus"' in target["expr"]
+        asked = selectors(target["expr"])
+        assert {family(metric) for metric, _ in asked} == metrics_in(target["expr"])
+        assert all(labels.startswith(CHOSEN) for _, labels in asked)
 
 
 def test_panels_have_names_and_ids_of_their_own_and_do_not_overlap():
@@ -96,10 +151,41 @@ def test_panels_ask_only_for_metrics_that_the_gateway_has():
 
 
 def test_alerts_ask_only_for_metrics_that_the_gateway_has():
-    rules = yaml.safe_load((CHART / "files/rules/sidebus.rules.yaml").read_text())
-    asked = set().union(*(metrics_in(rule["expr"]) for rule in rules["groups"][0]["rules"]))
+    asked = set().union(*map(metrics_in, alerting()))
 
     assert asked - exported() - BUILT_IN == set()
+
+
+def test_every_metric_of_the_gateway_is_asked_for():
+    asked = set().union(*map(metrics_in, expressions() + alerting()))
+
+    assert exported() - asked == NOT_ASKED_FOR.keys()
+
+
+def test_labels_and_their_values_are_those_that_the_gateway_gives():
+    unknown = {
+        (series, word)
+        for series, label, value in named()
+        for word in {label, value} - {""} - words(family(series))
+    }
+
+    assert unknown == set()
+
+
+def test_runbooks_name_panels_that_there_are():
+    text = " ".join(RUNBOOKS.read_text().split())
+    named = set(re.findall(r"(?<!\*)\*([A-Z][^*]*)\*(?!\*)", text))
+
+    assert named
+    assert named <= PANELS.keys()
+
+
+def test_monitors_of_both_kinds_give_series_the_same_labels():
+    (pods,) = of_kind(objects("sidecar"), "PodMonitor")
+    (services,) = of_kind(objects("deployment-everything"), "ServiceMonitor")
+    (of_pods,), (of_services,) = pods["spec"]["podMetricsEndpoints"], services["spec"]["endpoints"]
+
+    assert of_services["relabelings"] == of_pods["relabelings"]
 
 
 def test_the_chart_installs_the_same_dashboard():

@@ -16,7 +16,7 @@ WITH_CONFIG = [case for case in CASES if configurations(objects(case))]
 
 @pytest.mark.parametrize("case", WITH_CONFIG)
 def test_the_gateway_takes_the_configuration(case, tmp_path):
-    container = lay_out(case, tmp_path)
+    container = lay_out(objects(case), tmp_path)
     config = moved(container["args"][1], tmp_path)
 
     checked = run(BINARY, "config", "check", config, env=ENVIRONMENT)
@@ -51,7 +51,7 @@ def test_the_gateway_takes_the_configuration_of_plain_manifests(name, tmp_path):
 
 @pytest.fixture
 def container(tmp_path):
-    with Container("sidecar-embedded", tmp_path) as one:
+    with Container(objects("sidecar-embedded"), tmp_path) as one:
         yield one
 
 

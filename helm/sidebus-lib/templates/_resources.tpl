@@ -28,7 +28,10 @@ data:
 {{- end }}
 {{- end -}}
 
-{{/* The scrape of the port `admin` of all pods of the release that have a gateway. The job is called sidebus. */}}
+{{/*
+The scrape of the port `admin` of all pods of the release that have a gateway. The job is called sidebus; `app` is the
+application, as the pod's label says.
+*/}}
 {{- define "sidebus.podMonitor" -}}
 apiVersion: monitoring.coreos.com/v1
 kind: PodMonitor
@@ -48,4 +51,6 @@ spec:
       relabelings:
         - targetLabel: job
           replacement: sidebus
+        - sourceLabels: [__meta_kubernetes_pod_label_app_kubernetes_io_name]
+          targetLabel: app
 {{- end -}}
