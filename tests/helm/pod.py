@@ -45,23 +45,28 @@ def moved(text, folder):
     return text
 
 
+def environment(container, folder):
+    """The environment of a container; what it has from its pod is made up."""
+    values = {one["name"]: one["value"] for one in container.get("env", []) if "value" in one}
+    return ENVIRONMENT | {name: moved(value, folder) for name, value in values.items()}
+
+
 class Container:
     """The gateway's container of a case as a process: as rendered, but for paths and addresses."""
 
     def __init__(self, case, folder):
         self.spec = lay_out(case, folder)
         self._others = []
-        admin, probes = free_ports(2)
-        self._ports = {"admin": admin, "probes": probes}
+        admin, probes, grpc = free_ports(3)
+        self._ports = {"admin": admin, "probes": probes, "grpc": grpc}
         config = folder / "etc/sidebus/config.yaml"
         text = config.read_text()
-        for old, new in (("0.0.0.0:7421", admin), ("0.0.0.0:7422", probes)):
+        for port in self.spec["ports"]:
+            old = f"0.0.0.0:{port['containerPort']}"
             assert old in text
-            text = text.replace(old, f"127.0.0.1:{new}")
+            text = text.replace(old, self.address(port["name"]))
         config.write_text(text)
-        self._environment = ENVIRONMENT | {
-            one["name"]: moved(one["value"], folder) for one in self.spec["env"] if "value" in one
-        }
+        self._environment = environment(self.spec, folder)
         self.process = subprocess.Popen(
             [BINARY, *(moved(part, folder) for part in self.spec["args"])],
             env=self._environment,
@@ -82,7 +87,7 @@ class Container:
     def probe(self, name):
         """Whether the kubelet's probe succeeds."""
         target = self.spec[name]["httpGet"]
-        url = f"http://127.0.0.1:{self._ports[target['port']]}{target['path']}"
+        url = f"http://{self.address(target['port'])}{target['path']}"
         try:
             with fetch(url) as answer:
                 return answer.status == 200
@@ -112,4 +117,8 @@ class Container:
 
     @property
     def admin(self):
-        return f"127.0.0.1:{self._ports['admin']}"
+        return self.address("admin")
+
+    def address(self, port):
+        """Where a port of the container is, by its name."""
+        return f"127.0.0.1:{self._ports[port]}"
