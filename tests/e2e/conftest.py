@@ -187,6 +187,37 @@ def client():
         one.close()
 
 
+@pytest.fixture(scope="module")
+def browser():
+    """A Chromium that the tests of a file share."""
+    from browser import chromium
+
+    with chromium() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def scene(module_gateway, cluster):
+    """A gateway whose status page has something to show."""
+    from status_page import ROUTES, Scene
+
+    # What a slow run holds for long is not taken back.
+    one = Scene(module_gateway(ROUTES, subscribe={"lease": "1h"}), cluster)
+    yield one
+    one.bus.close()
+
+
+@pytest.fixture
+def view(scene, browser):
+    """The page, opened anew, which must not complain nor ask anybody else, whatever a test does."""
+    from status_page import view_of
+
+    with view_of(browser, scene.url) as one:
+        yield one
+        assert one.tab.said == []
+        assert [url for url in one.tab.requests if not url.startswith(scene.url)] == []
+
+
 @pytest.fixture(scope="session")
 def registry():
     """The URL of the schema registry that all tests share."""

@@ -103,6 +103,22 @@ def documented_values(chart):
     return rows
 
 
+def undocumented_values(chart):
+    """The keys of a values.yaml that have no description, nor has a map that they are in."""
+    documented = {key for key, _, _ in documented_values(chart)}
+
+    def walk(path, value):
+        if path in documented:
+            return
+        if not isinstance(value, dict) or not value:
+            yield path
+            return
+        for key, inner in value.items():
+            yield from walk(f"{path}.{key}" if path else key, inner)
+
+    return list(walk("", yaml.safe_load((chart / "values.yaml").read_text())))
+
+
 def readme(chart):
     path = chart / "README.md"
     table = ["| value | default | what it is |", "|---|---|---|"]

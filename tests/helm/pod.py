@@ -44,6 +44,12 @@ def moved(text, folder):
     return text
 
 
+def environment(container, folder):
+    """The environment of a container; what it has from its pod is made up."""
+    values = {one["name"]: one["value"] for one in container.get("env", []) if "value" in one}
+    return ENVIRONMENT | {name: moved(value, folder) for name, value in values.items()}
+
+
 class Container:
     """The gateway's container of some objects as a process, but for paths and addresses."""
 
@@ -52,17 +58,16 @@ class Container:
         self._folder = folder
         self._log = folder / "gateway.log"
         self._others = []
-        admin, probes = free_ports(2)
-        self._ports = {"admin": admin, "probes": probes}
+        admin, probes, grpc = free_ports(3)
+        self._ports = {"admin": admin, "probes": probes, "grpc": grpc}
         config = folder / "etc/sidebus/config.yaml"
         text = config.read_text()
-        for old, new in (("0.0.0.0:7421", admin), ("0.0.0.0:7422", probes)):
+        for port in self.spec["ports"]:
+            old = f"0.0.0.0:{port['containerPort']}"
             assert old in text
-            text = text.replace(old, f"127.0.0.1:{new}")
+            text = text.replace(old, self.address(port["name"]))
         config.write_text(text)
-        self._environment = ENVIRONMENT | {
-            one["name"]: moved(one["value"], folder) for one in self.spec["env"] if "value" in one
-        }
+        self._environment = environment(self.spec, folder)
         arguments = [moved(part, folder) for part in self.spec["args"]]
         self.process = service.begin([BINARY, *arguments], self._log, env=self._environment)
 
@@ -79,7 +84,7 @@ class Container:
     def probe(self, name):
         """Whether the kubelet's probe succeeds."""
         target = self.spec[name]["httpGet"]
-        url = f"http://127.0.0.1:{self._ports[target['port']]}{target['path']}"
+        url = f"http://{self.address(target['port'])}{target['path']}"
         try:
             with fetch(url) as answer:
                 return answer.status == 200
@@ -105,6 +110,14 @@ class Container:
             return answer.read().decode()
 
     @property
+    def admin(self):
+        return self.address("admin")
+
+    @property
     def addresses(self):
         """{name: host:port} of the container's ports."""
-        return {name: f"127.0.0.1:{port}" for name, port in self._ports.items()}
+        return {name: self.address(name) for name in self._ports}
+
+    def address(self, port):
+        """Where a port of the container is, by its name."""
+        return f"127.0.0.1:{self._ports[port]}"

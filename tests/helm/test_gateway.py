@@ -4,9 +4,9 @@ import signal
 
 import pytest
 import yaml
-from charts import CASES, ROOT, configurations, containers, objects, pod_specs, run
+from charts import CASES, ROOT, configurations, containers, objects, of_kind, pod_specs, run
 from expected import BINARY
-from pod import ENVIRONMENT, Container, lay_out, moved
+from pod import ENVIRONMENT, Container, environment, lay_out, moved
 
 pytestmark = pytest.mark.skipif(not BINARY, reason="needs the gateway: ./dev build")
 
@@ -86,3 +86,52 @@ def test_the_application_of_the_example_runs(container):
 
     assert ran.returncode == 0, ran.stderr
     assert "example.created" in ran.stdout
+
+
+# --- helm test ------------------------------------------------------------------------------------
+
+
+def helm_test(case, name):
+    """The container of a pod of `helm test`; None where the case has no such pod."""
+    specs = pod_specs(of_kind(objects(case), "Pod"))
+    found = [spec for pod, spec in specs.items() if pod.endswith(f"-test-{name}")]
+    return found[0]["containers"][0] if found else None
+
+
+def ran(test, folder, change=lambda part: part):
+    """What became of it."""
+    arguments = [change(moved(part, folder)) for part in test["args"]]
+    return run(BINARY, *arguments, env=environment(test, folder))
+
+
+@pytest.mark.parametrize("case", [case for case in WITH_CONFIG if helm_test(case, "config")])
+def test_helm_test_takes_the_configuration_and_no_other(case, tmp_path):
+    lay_out(objects(case), tmp_path)
+    test = helm_test(case, "config")
+
+    good = ran(test, tmp_path)
+    (tmp_path / "etc/sidebus/config.yaml").write_text("broker: {kind: rabbit}\n")
+    bad = ran(test, tmp_path)
+
+    assert good.returncode == 0, good.stderr
+    assert bad.returncode == 1
+    assert "rabbit" in bad.stderr
+
+
+@pytest.mark.parametrize("case", ["deployment", "daemonset"])
+def test_helm_test_finds_the_gateway_through_its_service_and_tells_when_it_is_gone(case, tmp_path):
+    (service,) = of_kind(objects(case), "Service")
+    (port,) = [port for port in service["spec"]["ports"] if port["targetPort"] == "grpc"]
+    test, name = helm_test(case, "health"), f"{service['metadata']['name']}:{port['port']}"
+    assert any(name in part for part in test["args"])
+
+    with Container(objects(case), tmp_path) as container:
+
+        def here(part):
+            return part.replace(name, container.address("grpc"))
+
+        good = ran(test, tmp_path, here)
+    bad = ran(test, tmp_path, lambda part: here(part).replace("--wait=30s", "--wait=100ms"))
+
+    assert (good.returncode, good.stdout) == (0, "SERVING\n"), good.stderr
+    assert bad.returncode == 2, bad.stderr

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from charts import CASES, CHART, HELMS, helm, parse, template
+from charts import CASES, CHART, HELMS, LIBRARY, helm, parse, template
+from expected import documented_values, undocumented_values
 
 BIG = "x" * 100
 
@@ -259,3 +260,21 @@ def test_units_are_understood(tmp_path, limit, budget, warned):
     found = warnings("sidecar", tmp_path, *settings)
 
     assert any("is less than" in one for one in found) == warned
+
+
+# --- descriptions ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("chart", [CHART, LIBRARY], ids=lambda chart: chart.name)
+def test_every_value_says_what_it_is(chart):
+    assert len(documented_values(chart)) > 20
+    assert undocumented_values(chart) == []
+
+
+def test_a_value_that_does_not_say_what_it_is_is_found(tmp_path):
+    (tmp_path / "values.yaml").write_text(
+        "# -- All of it.\none: {two: 3}\nfour:\n  # -- Five.\n  five: {}\n  # Six.\n  six: {}\n"
+        "seven: []\n"
+    )
+
+    assert undocumented_values(tmp_path) == ["four.six", "seven"]

@@ -1,9 +1,9 @@
 """The image: what is in it, and how it runs. `./dev image` builds it and runs this.
 
-Containers are run by podman. Where it cannot run (in a sandbox, often), the image's files are run
-by chroot, with mounts that it alone sees: a line says so, and what that cannot show is skipped.
-Where neither runs, what is about running is skipped; with CI=true it fails.
-SIDEBUS_IMAGE_RUNNER=podman or chroot decides it by hand.
+SIDEBUS_IMAGE_RUNNER chooses what runs it: podman, or chroot, which runs the image's files with
+mounts that it alone sees. What was chosen must run. Without a choice it is podman, and chroot where
+podman cannot run (in a sandbox, often). Where neither runs, what is about running is left out; with
+CI=true it fails. Lines that begin with "image:" say what ran it, why, and each test left out.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ import re
 import shlex
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,8 @@ IMAGE = os.environ["SIDEBUS_IMAGE"]
 ROOT = Path(os.environ["SIDEBUS_IMAGE_ROOT"])  # the image's files
 REVISION = os.environ["SIDEBUS_IMAGE_REVISION"]
 USER = 65532
+APPLICATION = 12345  # another user, of another container of the pod
+POD_GROUP = 23456  # the pod's fsGroup
 SIDEBUS = "/usr/local/bin/sidebus"
 MOST_BYTES = 60 * 1000 * 1000
 CONFIG = {
@@ -59,9 +62,12 @@ class Podman:
     )
 
     @classmethod
-    def run(cls, *arguments, volume=None, entrypoint=SIDEBUS, name=""):
-        """The command that runs a program of the image, with a volume at /run/sidebus."""
+    def run(cls, *arguments, volume=None, entrypoint=SIDEBUS, name="", user=USER, group=None):
+        """The command that runs a program of the image, with a volume at /run/sidebus. `group`: one
+        more that the user is in."""
         options = ["--entrypoint", entrypoint]
+        options += ["--user", f"{user}:{user}"] if user != USER else []  # else the image says who
+        options += ["--group-add", str(group)] if group else []
         options += ["--volume", f"{volume}:/run/sidebus"] if volume else []
         options += ["--name", name] if name else []
         return [*cls.command, *options, IMAGE, *arguments]
@@ -91,7 +97,7 @@ class Chroot:
     said = "chroot, read-only; its memory is not limited"
 
     @staticmethod
-    def run(*arguments, volume=None, entrypoint=SIDEBUS, name=""):
+    def run(*arguments, volume=None, entrypoint=SIDEBUS, name="", user=USER, group=None):
         root = shlex.quote(str(ROOT))
         # The mounts are seen here alone, and are gone with the process.
         steps = [
@@ -101,11 +107,8 @@ class Chroot:
         ]
         if volume:
             steps.append(f"mount --bind {shlex.quote(str(volume))} {root}/run/sidebus")
-        steps.append(
-            shlex.join(
-                ["exec", "chroot", f"--userspec={USER}:{USER}", str(ROOT), entrypoint, *arguments]
-            )
-        )
+        who = [f"--userspec={user}:{user}", f"--groups={group or ''}"]
+        steps.append(shlex.join(["exec", "chroot", *who, str(ROOT), entrypoint, *arguments]))
         command = ["unshare", "--mount", "--propagation", "private", "sh", "-c"]
         return [*command, " && ".join(steps)]
 
@@ -114,30 +117,50 @@ class Chroot:
         """Nothing is left of it."""
 
 
+def say(what):
+    print(f"image: {what}", file=sys.stderr)
+
+
 def choose():
-    """The first runner that works, and what was wrong with the others."""
-    wanted = os.environ.get("SIDEBUS_IMAGE_RUNNER")
+    """(the runner or None, why it is that one)"""
+    runners = {runner.name: runner for runner in (Podman, Chroot)}
+    chosen = os.environ.get("SIDEBUS_IMAGE_RUNNER")
+    if chosen and chosen not in runners:
+        raise ValueError(f"SIDEBUS_IMAGE_RUNNER={chosen}: it is one of {', '.join(runners)}")
     wrong = []
-    for runner in (Podman, Chroot):
-        if wanted in (None, "", runner.name):
-            done = subprocess.run(
-                runner.run("version"), capture_output=True, text=True, check=False
-            )
-            if done.returncode == 0:
-                return runner, wrong
-            wrong.append(f"{runner.name} cannot run here: {done.stderr.strip()[-300:]}")
-    return None, wrong
+    for name in [chosen] if chosen else runners:
+        fault = fault_of(runners[name])
+        if fault is None:
+            return runners[name], "as SIDEBUS_IMAGE_RUNNER says" if chosen else "; ".join(wrong)
+        wrong.append(f"{name} cannot run here: {fault}")
+    if chosen:
+        raise RuntimeError(f"SIDEBUS_IMAGE_RUNNER={chosen}: {wrong[0]}")
+    return None, "; ".join(wrong)
+
+
+def fault_of(runner):
+    """Why it cannot run; None: it can."""
+    try:
+        done = subprocess.run(runner.run("version"), capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        return str(error)
+    return None if done.returncode == 0 else done.stderr.strip()[-300:]
 
 
 def setUpModule():
     global RUNNER
-    RUNNER, wrong = choose()
-    for each in wrong:
-        print(f"image: {each}", file=sys.stderr)
-    print(f"image: run by {RUNNER.said if RUNNER else 'nothing'}", file=sys.stderr)
+    RUNNER, why = choose()
+    say(f"run by {RUNNER.said if RUNNER else 'nothing'}{f' ({why})' if why else ''}")
 
 
-class TheImageTest(unittest.TestCase):
+class ImageTest(unittest.TestCase):
+    def leave_out(self, reason):
+        """Skips the test, and says so where one that is skipped is not named."""
+        say(f"left out: {self.id().rpartition('.')[2]}: {reason}")
+        self.skipTest(reason)
+
+
+class TheImageTest(ImageTest):
     """What is in it."""
 
     def files(self):
@@ -203,7 +226,7 @@ class TheImageTest(unittest.TestCase):
 
     def test_it_says_what_it_is_and_how_it_is_run(self):
         if not shutil.which("podman"):
-            self.skipTest("no podman to ask")
+            self.leave_out("no podman to ask")
         image = self.inspected()
         config = image["Config"]
 
@@ -217,12 +240,12 @@ class TheImageTest(unittest.TestCase):
             self.assertTrue(labels[f"org.opencontainers.image.{name}"])
 
 
-class AContainerTest(unittest.TestCase):
+class AContainerTest(ImageTest):
     """How it runs: as nobody, on a root that is read-only, with 128 MiB."""
 
     def setUp(self):
         if RUNNER is None:
-            left_out = self.fail if os.environ.get("CI") == "true" else self.skipTest
+            left_out = self.fail if os.environ.get("CI") == "true" else self.leave_out
             left_out("containers cannot run here, and neither can chroot")
         folder = tempfile.TemporaryDirectory(prefix="sidebus-image-")
         self.addCleanup(folder.cleanup)
@@ -241,7 +264,7 @@ class AContainerTest(unittest.TestCase):
         )
 
     @contextlib.contextmanager
-    def gateway(self):
+    def gateway(self, **options):
         """(its process, the URL of its probes, its name)"""
         name = f"sidebus-test-{uuid.uuid4().hex[:8]}"
         config = self.volume / "config.yaml"
@@ -250,7 +273,10 @@ class AContainerTest(unittest.TestCase):
         with open(log, "wb") as said:
             process = subprocess.Popen(
                 RUNNER.run(
-                    "serve", "--config=/run/sidebus/config.yaml", volume=self.volume, name=name
+                    *("serve", "--config=/run/sidebus/config.yaml"),
+                    volume=self.volume,
+                    name=name,
+                    **options,
                 ),
                 stdin=subprocess.DEVNULL,
                 stdout=said,
@@ -272,6 +298,11 @@ class AContainerTest(unittest.TestCase):
                     process.wait()
             RUNNER.remove(name)
 
+    def health(self, **options):
+        """What another container of the pod hears from the gateway."""
+        endpoint = "unix:/run/sidebus/sidebus.sock"
+        return self.run_to_its_end("health", "--endpoint", endpoint, volume=self.volume, **options)
+
     def test_it_names_its_version(self):
         done = self.run_to_its_end("version", "--output", "json")
 
@@ -281,24 +312,44 @@ class AContainerTest(unittest.TestCase):
     def test_no_shell_can_be_started(self):
         self.assertNotEqual(self.run_to_its_end("-c", "true", entrypoint="/bin/sh").returncode, 0)
 
-    def test_it_starts_serves_over_a_shared_socket_in_128_mib_and_ends_with_0(self):
-        with self.gateway() as (process, probes, name):
+    def test_it_starts_serves_over_a_shared_socket_and_ends_with_0(self):
+        with self.gateway() as (process, probes, _):
             http = urllib.request.build_opener(urllib.request.ProxyHandler({}))
             for path in ("/startupz", "/livez", "/readyz"):
                 with http.open(probes + path, timeout=10) as answer:
                     self.assertEqual(answer.status, 200)
 
-            endpoint = "unix:/run/sidebus/sidebus.sock"
-            other = self.run_to_its_end("health", "--endpoint", endpoint, volume=self.volume)
+            other = self.health()
             self.assertEqual((other.returncode, other.stdout), (0, "SERVING\n"), other.stderr)
             if os.geteuid() == 0:
                 self.assertEqual((self.volume / "sidebus.sock").stat().st_uid, USER)
 
-            if RUNNER is Podman:
-                self.assertEqual(Podman.memory_limit(name), 128 * 1024 * 1024)
-
             process.send_signal(signal.SIGTERM)
             self.assertEqual(process.wait(30), 0)
+
+    def test_128_mib_are_enough(self):
+        if RUNNER is not Podman:
+            self.leave_out("chroot limits no memory")
+        with self.gateway() as (_, _, name):
+            self.assertEqual(Podman.memory_limit(name), 128 * 1024 * 1024)
+            self.assertEqual(self.health().returncode, 0)
+
+    def test_an_application_of_another_user_reaches_the_socket_by_the_group_of_the_pod_alone(self):
+        if os.geteuid() != 0:
+            self.leave_out("only root gives a folder to a group, as the kubelet does")
+        os.chown(self.volume, 0, POD_GROUP)
+        self.volume.chmod(0o2777)  # what is made in it is the group's
+
+        with self.gateway(group=POD_GROUP):
+            socket = (self.volume / "sidebus.sock").stat()
+            mate = self.health(user=APPLICATION, group=POD_GROUP)
+            stranger = self.health(user=APPLICATION)
+
+        self.assertEqual((socket.st_uid, socket.st_gid), (USER, POD_GROUP))
+        self.assertEqual(stat.S_IMODE(socket.st_mode), 0o660)
+        self.assertEqual((mate.returncode, mate.stdout), (0, "SERVING\n"), mate.stderr)
+        self.assertEqual(stranger.returncode, 2, stranger.stderr)
+        self.assertIn("cannot connect", stranger.stderr)
 
     def test_its_root_is_read_only(self):
         # The folder is the user's own; here nothing is mounted on it.

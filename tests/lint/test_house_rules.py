@@ -119,6 +119,29 @@ class TheRepositoryTest(unittest.TestCase):
         self.assertLessEqual({"CMakeLists.txt", "server/main.cc", "tests/lint/floors.py"}, names)
 
 
+def between(path, start, end):
+    """The words of a file between two texts, without the ends of continued lines."""
+    text = (ROOT / path).read_text().split(start, 1)[1].split(end, 1)[0]
+    return [word for word in text.split() if word != "\\"]
+
+
+class TheDockerfileTest(unittest.TestCase):
+    """Its stage `build` is compiled by hand only (`./dev image BASE`)."""
+
+    def test_it_installs_what_a_developer_installs(self):
+        wanted = between("dev", 'need "building Sidebus"', '"$@"')
+        there = between("deploy/Dockerfile", "apt-get install -y --no-install-recommends", "&&")
+
+        # deploy/image-root needs the one; the other fetches librdkafka's source, as in need_build.
+        more = {"binutils", "${FETCH_WITH}"}
+        self.assertLessEqual(more, set(there))
+        self.assertEqual(
+            [package for package in there if package not in more],
+            [package.rpartition("=")[2] for package in wanted],
+        )
+        self.assertGreater(len(wanted), 20)
+
+
 class APlantedBreachIsFoundTest(unittest.TestCase):
     def setUp(self):
         directory = tempfile.TemporaryDirectory()

@@ -69,6 +69,10 @@ class Cluster:
     def topics(self):
         return set(self._admin.list_topics(timeout=20).topics)
 
+    def brokers(self):
+        """Their ids."""
+        return set(self._admin.list_topics(timeout=20).brokers)
+
     def ends(self, topic):
         """{partition: end offset}"""
         with closing(self._consumer()) as consumer:

@@ -73,6 +73,28 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+// Makes an element's children what they are to be, and touches none that is so already: focus, scrolling,
+// a selection and the place of a screen reader stay where they are from look to look.
+function fill(parent, ...children) {
+  const shown = [...parent.childNodes];
+  children.forEach((child, i) => (shown[i] ? become(shown[i], child) : parent.append(child)));
+  for (const extra of shown.slice(children.length)) extra.remove();
+}
+
+function become(shown, wanted) {
+  if (shown.nodeName !== wanted.nodeName) {
+    shown.replaceWith(wanted);
+  } else if (shown.nodeType === Node.TEXT_NODE) {
+    if (shown.data !== wanted.data) shown.data = wanted.data;
+  } else {
+    for (const { name } of [...shown.attributes]) if (!wanted.hasAttribute(name)) shown.removeAttribute(name);
+    for (const { name, value } of wanted.attributes) {
+      if (shown.getAttribute(name) !== value) shown.setAttribute(name, value);
+    }
+    fill(shown, ...wanted.childNodes);
+  }
+}
+
 const cell = (text, kind) => element("td", { class: kind }, String(text));
 const chip = (text, kind) => element("li", { class: `chip ${kind ?? ""}` }, text);
 
@@ -92,10 +114,10 @@ class Plot {
       this.area,
       this.stroke,
     );
-    this.most = element("span", {}, "");
+    this.most = element("p", {}, "\u00a0");
     byId("plots").append(
-      element("figure", { class: "plot" }, element("figcaption", {}, title, this.now), drawing,
-        element("figcaption", {}, "last five minutes", this.most)),
+      element("figure", { class: "plot", "aria-label": title },
+        element("figcaption", {}, title, " ", this.now), drawing, this.most),
     );
   }
 
@@ -145,7 +167,8 @@ const plots = [
 
 function showStates(status) {
   byId("version").textContent = `${status.version} ${status.revision}`;
-  byId("states").replaceChildren(
+  fill(
+    byId("states"),
     status.ready ? chip("ready", "good") : chip("not ready", "bad"),
     status.broker_reachable ? chip(`${status.broker} reachable`, "good") : chip(`${status.broker} out of reach`, "bad"),
     ...(status.draining ? [chip("draining", "warn")] : []),
@@ -184,7 +207,7 @@ function partitionTable(group) {
     { class: "scroll", tabindex: "0", role: "region", "aria-label": title },
     element(
       "table",
-      {},
+      { "aria-label": title },
       element("thead", {}, element("tr", {}, ...heads.map((head) =>
         element("th", { scope: "col", class: numbers.has(head) ? "number" : "" }, head)))),
       element("tbody", {}, ...group.partitions.map(partitionRow)),
@@ -192,20 +215,25 @@ function partitionTable(group) {
   );
 }
 
-const opened = new Map(); // group -> whether a person opened or closed its table
+const opened = new Map(); // group -> whether its table is open, once a person opened or closed it
+
+byId("group-list").addEventListener("toggle", ({ target }) => {
+  const { group, open } = target.dataset; // what the page itself made of it says nothing
+  if (opened.has(group) || target.open !== (open !== undefined)) opened.set(group, target.open);
+}, true);
 
 function groupBox(group) {
   const name = group.group || "(broadcast)";
   const isHeld = group.held_back > 0 || group.trouble !== "";
   const shown = group.partitions.length;
   const more = group.partition_count > shown ? `, ${shown} of them shown` : "";
+  const open = opened.get(name) ?? isHeld;
   const details = element(
     "details",
-    { open: opened.get(name) ?? isHeld },
+    { open, "data-open": open, "data-group": name },
     element("summary", {}, `${many(group.partition_count, "partition")} assigned here${more}`),
     partitionTable(group),
   );
-  details.addEventListener("toggle", () => opened.set(name, details.open));
   return element(
     "div",
     { class: "group" },
@@ -216,32 +244,25 @@ function groupBox(group) {
       element("ul", { class: "states" },
         chip(many(group.streams, "stream")),
         chip(`lag ${count(group.lag_events)}`, group.lag_events > 0 ? "" : "good"),
-        chip(`${many(group.held_back, "key")} held back`, group.held_back > 0 ? "warn" : ""),
+        ...(group.held_back > 0 ? [chip(`${many(group.held_back, "key")} held back`, "warn")] : []),
         ...(group.oldest_seconds > 0 ? [chip(`oldest ${duration(group.oldest_seconds)}`, group.oldest_seconds > 600 ? "bad" : "")] : [])),
       element("small", { class: "code" }, group.topics.join(", ")),
     ),
-    group.trouble ? element("p", { class: "trouble" }, group.trouble) : undefined,
+    element("p", { class: "trouble", hidden: group.trouble === "" }, group.trouble),
     details,
   );
 }
 
 function showGroups(groups) {
   byId("no-groups").hidden = groups.length > 0;
-  // What a person is reading or has focused stays in place.
-  const list = byId("group-list");
-  const focus = list.contains(document.activeElement) ? [...list.querySelectorAll("summary, .scroll")].indexOf(document.activeElement) : -1;
-  const scrolled = [...list.querySelectorAll(".scroll")].map((box) => [box.scrollTop, box.scrollLeft]);
-  list.replaceChildren(...groups.map(groupBox));
-  [...list.querySelectorAll(".scroll")].forEach((box, i) => {
-    if (scrolled[i]) [box.scrollTop, box.scrollLeft] = scrolled[i];
-  });
-  if (focus >= 0) [...list.querySelectorAll("summary, .scroll")][focus]?.focus({ preventScroll: true });
+  fill(byId("group-list"), ...groups.map(groupBox));
 }
 
 function showProblems(problems) {
   byId("no-problems").hidden = problems.length > 0;
   byId("problems").hidden = problems.length === 0;
-  byId("problems").tBodies[0].replaceChildren(
+  fill(
+    byId("problems").tBodies[0],
     ...problems.map((problem) =>
       element(
         "tr",
@@ -262,9 +283,11 @@ let published = new Map();
 function showTypes() {
   const wanted = byId("filter").value.trim().toLowerCase();
   const rows = [];
+  let matching = 0;
   for (const type of types) {
     const topics = type.routes.map((route) => route.topic).join(" ");
     if (wanted && !`${type.type} ${topics}`.toLowerCase().includes(wanted)) continue;
+    ++matching;
     const figures = published.get(type.type) ?? { ok: 0, failed: 0 };
     type.routes.forEach((route, i) => {
       const span = type.routes.length;
@@ -272,8 +295,8 @@ function showTypes() {
         element(
           "tr",
           {},
-          ...(i === 0 ? [element("th", { scope: "row", rowspan: span, class: "code" }, type.type)] : []),
-          element("td", { class: "code" }, route.topic, route.enabled ? "" : " (off)"),
+          ...(i === 0 ? [element("th", { scope: "row", rowspan: span, class: "code name" }, type.type)] : []),
+          element("td", { class: "code name" }, route.topic, route.enabled ? "" : " (off)"),
           cell(route.key, "code"),
           ...(i === 0
             ? [element("td", { rowspan: span, class: "number" }, count(figures.ok)),
@@ -285,8 +308,8 @@ function showTypes() {
   }
   byId("no-types").hidden = types.length > 0;
   byId("types").hidden = types.length === 0;
-  byId("type-count").textContent = types.length > 0 ? count(types.length) : "";
-  byId("types").tBodies[0].replaceChildren(...rows);
+  byId("type-count").textContent = types.length === 0 ? "" : wanted ? `${count(matching)} of ${count(types.length)}` : count(types.length);
+  fill(byId("types").tBodies[0], ...rows);
 }
 
 function countPublished(metrics) {
@@ -305,7 +328,7 @@ function showProcess(status, metrics) {
     if (labels.broker === "any") continue;
     brokers.set(labels.broker, Math.max(brokers.get(labels.broker) ?? 0, value));
   }
-  const brokerText = [...brokers].map(([id, isUp]) => `${id} ${isUp ? "connected" : "not connected"}`).join(", ");
+  const brokerText = [...brokers].map(([id, isUp]) => `broker ${id} ${isUp ? "connected" : "not connected"}`).join(", ");
   const facts = [
     ["Up for", duration(status.time - started)],
     ["Resident memory", bytes(metrics.sum("process_resident_memory_bytes"))],
@@ -317,7 +340,8 @@ function showProcess(status, metrics) {
     ["Slowest answers to the producer (p99)", duration(metrics.sum("sidebus_kafka_rtt_p99_seconds", (l) => l.client === "producer"))],
     ["Open files", `${count(metrics.sum("process_open_fds"))} of ${count(metrics.sum("process_max_fds"))}`],
   ];
-  byId("process").replaceChildren(
+  fill(
+    byId("process"),
     ...facts.map(([name, text]) => element("div", {}, element("dt", {}, name), element("dd", {}, text))),
   );
 }
@@ -351,7 +375,7 @@ async function look() {
     byId("alarm").hidden = true;
     byId("beat").textContent = `as of ${new Date(status.time * 1000).toLocaleTimeString()}`;
   } catch (error) {
-    byId("alarm").textContent = `No answer from the gateway (${error.message}). What is shown is old.`;
+    fill(byId("alarm"), new Text(`No answer from the gateway (${error.message}). What is shown is old.`));
     byId("alarm").hidden = false;
   }
 }
