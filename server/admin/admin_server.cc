@@ -7,10 +7,12 @@
 #include <chrono>
 #include <functional>
 #include <future>
+#include <optional>
 #include <utility>
 
 #include "CivetServer.h"
 #include "fmt/format.h"
+#include "server/admin/gzip.h"
 #include "server/admin/page_files.h"
 
 namespace sidebus {
@@ -36,15 +38,30 @@ std::string_view StatusText(int status) {
   }
 }
 
+// What is smaller fits into a packet or two as it is.
+constexpr std::size_t kWorthPacking = 2048;
+
+// The page's body in gzip, where the client takes that and it is worth it.
+std::optional<std::string> PackedFor(mg_connection* connection, const Page& page) {
+  const char* accepted = mg_get_header(connection, "Accept-Encoding");
+  if (accepted == nullptr || page.body.size() < kWorthPacking || !AcceptsGzip(accepted)) {
+    return std::nullopt;
+  }
+  return Gzip(page.body);
+}
+
 bool Send(mg_connection* connection, const Page& page, bool with_body) {
+  const std::optional<std::string> packed = PackedFor(connection, page);
+  const std::string& body = packed.has_value() ? *packed : page.body;
   std::string answer = fmt::format(
       "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nCache-Control: no-store\r\n"
-      "X-Content-Type-Options: nosniff\r\nContent-Security-Policy: {}\r\n"
+      "Vary: Accept-Encoding\r\nX-Content-Type-Options: nosniff\r\nContent-Security-Policy: {}\r\n"
       "Referrer-Policy: no-referrer\r\nConnection: close\r\n",
-      page.status, StatusText(page.status), page.content_type, page.body.size(), page.policy);
+      page.status, StatusText(page.status), page.content_type, body.size(), page.policy);
+  if (packed.has_value()) answer += "Content-Encoding: gzip\r\n";
   if (page.status == 405) answer += "Allow: GET, HEAD\r\n";
   answer += "\r\n";
-  if (with_body) answer += page.body;
+  if (with_body) answer += body;
   mg_write(connection, answer.data(), answer.size());
   return true;
 }

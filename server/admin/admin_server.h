@@ -41,7 +41,8 @@ std::string AdminLibraryVersion();
 
 // HTTP for operators: /livez /readyz /startupz, and unless `probes_only` /metrics; where it has pages
 // the status page at / with what it consists of and reads (/status.css, /status.js, /status.json). GET
-// and HEAD; 404 and 405 for anything else. `?verbose` lists the checks.
+// and HEAD; 404 and 405 for anything else. `?verbose` lists the checks. To clients that take gzip, as
+// Prometheus does, what is large goes in it.
 //
 // The page needs nothing from elsewhere, and its Content-Security-Policy forbids it.
 //

@@ -207,7 +207,7 @@ void Doctor::ExamineGroup(const std::string& group) {
 void Doctor::ExamineRedriving(const DeadLetterTopics& letters) {
   std::vector<std::string> readers;
   for (const TopicFacts& topic : letters.topics) readers.push_back(RedriveReaderOf(topic.name));
-  tell_(JudgeRedriving(letters, kafka_->AskGroups(readers, StepEnd())));
+  tell_(JudgeRedriving(letters, topics_, kafka_->AskGroups(readers, StepEnd())));
 }
 
 void Doctor::ExamineRegistry() {

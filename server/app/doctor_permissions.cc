@@ -76,6 +76,39 @@ Finding JudgeTopics(Finding row, KafkaOperation operation, std::string_view name
   return row;
 }
 
+Finding JudgeReaders(Finding row, const std::vector<GroupFacts>& readers) {
+  Sorted sorted;
+  for (const GroupFacts& group : readers) sorted.Add(group.name, group.may_read);
+  if (!sorted.denied.empty()) {
+    row.verdict = Verdict::kWarning;
+    row.found = fmt::format("no Read on group {}", Some(sorted.denied));
+    row.fix = Grant("Read", "--group", sorted.denied);
+  } else if (sorted.granted.empty()) {
+    row.verdict = Verdict::kSkipped;
+    row.found = kUntold;
+  } else {
+    row.found = fmt::format("Read on {}", CountOf(sorted.granted.size(), "group"));
+  }
+  return row;
+}
+
+// One row of several that are warnings, fine, or skipped: all warnings, else all that is fine.
+Finding Together(const std::vector<Finding>& parts) {
+  for (const Verdict verdict : {Verdict::kWarning, Verdict::kOk}) {
+    std::vector<std::string> found;
+    std::vector<std::string> fixes;
+    for (const Finding& part : parts) {
+      if (part.verdict != verdict) continue;
+      found.push_back(part.found);
+      if (!part.fix.empty()) fixes.push_back(part.fix);
+    }
+    if (found.empty()) continue;
+    return {parts.front().check, parts.front().subject, verdict,
+            fmt::format("{}", fmt::join(found, ", ")), fmt::format("{}", fmt::join(fixes, "; "))};
+  }
+  return parts.front();
+}
+
 }  // namespace
 
 Finding JudgePublishing(const std::vector<TopicFacts>& topics) {
@@ -169,23 +202,13 @@ Finding JudgeDeadLettersOfAnyGroup(const KafkaOperations& on_cluster, bool creat
           "their topics are named after groups: name some with --group", ""};
 }
 
-Finding JudgeRedriving(const DeadLetterTopics& letters, const std::vector<GroupFacts>& readers) {
-  Finding row = JudgeTopics({"redrive", letters.group, Verdict::kOk, "", ""}, KafkaOperation::kRead,
-                            "Read", letters.topics, Verdict::kWarning);
-  if (row.verdict == Verdict::kWarning) return row;
-  Sorted sorted;
-  for (const GroupFacts& group : readers) sorted.Add(group.name, group.may_read);
-  if (!sorted.denied.empty()) {
-    row.verdict = Verdict::kWarning;
-    row.found = fmt::format("no Read on group {}", Some(sorted.denied));
-    row.fix = Grant("Read", "--group", sorted.denied);
-  } else if (!sorted.granted.empty()) {
-    const bool any_topic = row.verdict == Verdict::kOk;
-    row.verdict = Verdict::kOk;
-    row.found = fmt::format("{}Read on {}", any_topic ? row.found + ", " : "",
-                            CountOf(sorted.granted.size(), "group"));
-  }
-  return row;
+Finding JudgeRedriving(const DeadLetterTopics& letters, const std::vector<TopicFacts>& targets,
+                       const std::vector<GroupFacts>& readers) {
+  const Finding row{"redrive", letters.group, Verdict::kOk, "", ""};
+  return Together(
+      {JudgeTopics(row, KafkaOperation::kRead, "Read", letters.topics, Verdict::kWarning),
+       JudgeTopics(row, KafkaOperation::kWrite, "Write", targets, Verdict::kWarning),
+       JudgeReaders(row, readers)});
 }
 
 }  // namespace sidebus

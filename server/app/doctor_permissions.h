@@ -34,7 +34,9 @@ Finding JudgeDeadLetters(const DeadLetterTopics& letters);
 // The same where no group is named: only whether topics may be made at all can be told.
 Finding JudgeDeadLettersOfAnyGroup(const KafkaOperations& on_cluster, bool creates);
 
-// Redriving what is in them. `readers`: the groups that the redrives read as.
-Finding JudgeRedriving(const DeadLetterTopics& letters, const std::vector<GroupFacts>& readers);
+// Redriving what is in them. `targets`: where it may have come from, also topics that this gateway
+// does not publish to. `readers`: the groups that the redrives read as.
+Finding JudgeRedriving(const DeadLetterTopics& letters, const std::vector<TopicFacts>& targets,
+                       const std::vector<GroupFacts>& readers);
 
 }  // namespace sidebus

@@ -116,21 +116,22 @@ struct ConsumerStats {
     std::uint64_t lag_events = 0;  // end offset less ack floor, over assigned partitions
   };
   std::map<std::string, Topic> topics;  // with prefix
-  std::uint64_t assigned = 0;           // rebalances that brought partitions
+  // Positions that were below the log start, by topic (with prefix) that ever had one.
+  std::map<std::string, std::uint64_t> lost_to_retention;
+  std::uint64_t assigned = 0;  // rebalances that brought partitions
   std::uint64_t revoked = 0;
   std::uint64_t lost = 0;
   std::uint64_t commits_ok = 0;
   std::uint64_t commits_failed = 0;
-  std::uint64_t acks_waiting = 0;       // now, for their commit to be confirmed; not a counter
-  std::uint64_t acks_lost = 0;          // in partitions that went before that
-  SystemTime last_commit{};             // zero: none yet
-  std::uint64_t lost_to_retention = 0;  // positions that were below the log start
-  std::uint64_t fetch_bytes = 0;        // that may be fetched ahead now, over all partitions
-  std::uint64_t acks_left_out = 0;      // commits whose sparse acks did not all fit
-  std::size_t crowded = 0;              // partitions not read further until their ack floor moves
-  std::size_t cut_off = 0;              // partitions not read while no coordinator answers
-  std::string last_error;               // why the group gives us nothing; empty: it does
-  double ack_metadata_use = 0;          // of the fullest partition; 1: there is no more room
+  std::uint64_t acks_waiting = 0;   // now, for their commit to be confirmed; not a counter
+  std::uint64_t acks_lost = 0;      // in partitions that went before that
+  SystemTime last_commit{};         // zero: none yet
+  std::uint64_t fetch_bytes = 0;    // that may be fetched ahead now, over all partitions
+  std::uint64_t acks_left_out = 0;  // commits whose sparse acks did not all fit
+  std::size_t crowded = 0;          // partitions not read further until their ack floor moves
+  std::size_t cut_off = 0;          // partitions not read while no coordinator answers
+  std::string last_error;           // why the group gives us nothing; empty: it does
+  double ack_metadata_use = 0;      // of the fullest partition; 1: there is no more room
 
   // Of one partition, whose sparse acks take so many bytes.
   void CountAckMetadata(std::size_t bytes) {

@@ -66,10 +66,6 @@ GroupMetrics SubscribeMetrics::ForGroup(const std::string& group_label) {
   result.lost = metrics_.AddCounter(kRebalances, kRebalancesHelp, with("kind", "lost"));
   result.commits_ok = metrics_.AddCounter(kCommits, kCommitsHelp, with("result", "ok"));
   result.commits_failed = metrics_.AddCounter(kCommits, kCommitsHelp, with("result", "error"));
-  // ConsumerStats has one figure for the group.
-  result.lost_to_retention =
-      metrics_.AddCounter("sidebus_events_lost_to_retention_total",
-                          "Positions that retention overtook.", with("topic", ""));
   return result;
 }
 
@@ -140,6 +136,12 @@ Counter SubscribeMetrics::DeadLettered(const std::string& group_label, std::stri
                              {{"event_type", std::string(event_type)},
                               {"group", group_label},
                               {"reason", std::string(reason)}});
+}
+
+Counter SubscribeMetrics::LostToRetention(const std::string& group_label, std::string_view topic) {
+  return metrics_.AddCounter("sidebus_events_lost_to_retention_total",
+                             "Positions that retention overtook.",
+                             {{"group", group_label}, {"topic", std::string(topic)}});
 }
 
 Counter SubscribeMetrics::Undecodable(std::string_view topic, std::string_view reason) {

@@ -60,7 +60,6 @@ struct GroupMetrics {
   Counter lost;
   Counter commits_ok;
   Counter commits_failed;
-  Counter lost_to_retention;
   Counter sparse_acks_truncated;
 };
 
@@ -86,6 +85,9 @@ class SubscribeMetrics {
   // Records that were written to a dead-letter topic.
   Counter DeadLettered(const std::string& group_label, std::string_view event_type,
                        std::string_view reason);
+
+  // Positions that were below the log start.
+  Counter LostToRetention(const std::string& group_label, std::string_view topic);
 
   // Records that could not be decoded.
   Counter Undecodable(std::string_view topic, std::string_view reason);

@@ -196,6 +196,7 @@ class Subscription final : public ConsumerHandler,
   void ReleaseMemory();
   void UpdateTopics(SteadyTime now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   ConsumerStats CountStats() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void CountLost(const ConsumerStats& stats) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const SubscribeWorld world_;
   const EffectiveStart first_;

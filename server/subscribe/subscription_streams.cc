@@ -374,9 +374,22 @@ ConsumerStats Subscription::CountStats() {
   count(metrics_.lost, stats.lost, last_stats_.lost);
   count(metrics_.commits_ok, stats.commits_ok, last_stats_.commits_ok);
   count(metrics_.commits_failed, stats.commits_failed, last_stats_.commits_failed);
-  count(metrics_.lost_to_retention, stats.lost_to_retention, last_stats_.lost_to_retention);
   count(metrics_.sparse_acks_truncated, stats.acks_left_out, last_stats_.acks_left_out);
+  CountLost(stats);
   return stats;
+}
+
+void Subscription::CountLost(const ConsumerStats& stats) {
+  Topics& topics = book_.topics();
+  for (const auto& [full_topic, assigned] : stats.topics) {
+    if (assigned.partitions > 0) topics.CountLost(topics.Find(full_topic), 0);
+  }
+  for (const auto& [full_topic, positions] : stats.lost_to_retention) {
+    std::uint64_t& before = last_stats_.lost_to_retention[full_topic];
+    if (positions == before) continue;
+    topics.CountLost(topics.Find(full_topic), positions - before);
+    before = positions;
+  }
 }
 
 SubscriptionFigures Subscription::TakeFigures() {

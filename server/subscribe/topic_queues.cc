@@ -54,6 +54,13 @@ TopicQueues& Topics::Find(const std::string& full_topic) {
   return *topic;
 }
 
+void Topics::CountLost(TopicQueues& topic, std::uint64_t positions) {
+  if (!topic.lost.has_value()) {
+    topic.lost = metrics_.LostToRetention(group_label_, *topic.topic);
+  }
+  topic.lost->Increment(static_cast<double>(positions));
+}
+
 void Topics::CountUndecodable(TopicQueues& topic) {
   if (!topic.undecodable.has_value()) {
     topic.undecodable = metrics_.Undecodable(*topic.topic, "not_an_event");

@@ -38,6 +38,7 @@ struct TopicQueues {
   absl::flat_hash_map<std::string_view, TypeQueue*, std::hash<std::string_view>> by_type;
   std::unique_ptr<TypeQueue> unknown;
   std::size_t partitions = 0;          // of this topic that are assigned
+  std::optional<Counter> lost;         // made when it is first read
   std::optional<Counter> undecodable;  // made by the first one
 };
 
@@ -59,6 +60,9 @@ class Topics {
 
   // The queues of a topic; they are made for one that no stream named.
   TopicQueues& Find(const std::string& full_topic);
+
+  // Retention overtook so many positions in the topic. Once it is read, its series is there: 0.
+  void CountLost(TopicQueues& topic, std::uint64_t positions);
 
   // A record of the topic is no event.
   void CountUndecodable(TopicQueues& topic);

@@ -48,7 +48,7 @@ TEST_P(EmbeddedContract, APositionThatRetentionOvertookGoesToTheLogStartAndIsCou
   EXPECT_GT(receiver.received()[0].record.offset, 1);
   PublishValues(topic, {"last"});
   ASSERT_TRUE(receiver.WaitUntil([](const Receiver& r) { return r.count() >= 2; }));
-  EXPECT_EQ(consumer->stats().lost_to_retention, 1u);
+  EXPECT_EQ(consumer->stats().lost_to_retention.at(topic), 1u);
   const std::int64_t went_on_at = receiver.received()[0].record.offset;
   EXPECT_EQ(consumer->assignments()[0].lost,
             (RetentionLoss{static_cast<std::uint64_t>(went_on_at - 1), went_on_at}));
@@ -77,7 +77,7 @@ TEST_P(EmbeddedContract, AGroupThatRetentionOvertakesGoesOnAtTheLogStartAndKeeps
   ASSERT_TRUE(receiver.WaitUntil([](const Receiver& r) { return r.Count("the end") == 2; }));
   EXPECT_THAT(receiver.values(), testing::Contains("not read yet"));
   EXPECT_LT(receiver.values().size(), 33u);
-  EXPECT_GE(consumer->stats().lost_to_retention, 1u);
+  EXPECT_GE(consumer->stats().lost_to_retention.at(topic), 1u);
   for (const auto& received : receiver.received()) {
     EXPECT_TRUE(consumer->Ack(received.record.tag)) << received.record.offset;
   }

@@ -147,7 +147,7 @@ def test_dead_letters_that_nobody_makes(doctor, topics, group):
 def test_redrives_are_checked_where_operators_can_ask_for_them(doctor, topics, group):
     report = doctor("--group", group, admin_api=f"127.0.0.1:{free_ports(1)[0]}")
 
-    assert report.row("redrive", group)["found"] == "Read on 2 groups"
+    assert report.row("redrive", group)["found"] == "Write on 2 topics, Read on 2 groups"
 
 
 def test_a_broker_that_is_absent(doctor):

@@ -155,6 +155,25 @@ def test_what_the_page_grants_is_seen_feature_by_feature(kafka, doctor):
     assert results(rows, "dead_letters", "redrive") == ["ok", "ok"]
 
 
+def test_redriving_needs_write_where_letters_came_from_also_where_nothing_is_published(
+    kafka, doctor
+):
+    consuming = {
+        "admin_api": f"127.0.0.1:{free_ports(1)[0]}",
+        "producer_config": {"order": {"orders": {"event_key_field": "", "enabled": False}}},
+    }
+    write = ("topic", TOPIC, "WRITE")
+    kafka.grant(*(set(documented("Dead letters", "Redrive")) - {write}))
+    without = doctor(**consuming)
+    kafka.grant(write)
+    having = doctor(**consuming)
+
+    assert without["redrive"]["result"] == "warning"
+    assert without["redrive"]["found"] == f"no Write on {TOPIC}"
+    assert f"--operation Write --topic {TOPIC}" in without["redrive"]["fix"]
+    assert having["redrive"]["result"] == "ok"
+
+
 def test_what_is_missing_is_named_with_the_command_that_grants_it(kafka, doctor):
     every = documented("Publish", "Subscribe", "Dead letters")
     kafka.grant(*(each for each in every if each[2] != "CREATE" and each[0] != "group"))
@@ -171,7 +190,7 @@ def granted(kafka, gateway):
     """A gateway whose user may do what sections of the page grant."""
 
     def start(*sections):
-        kafka.grant(*documented(*sections))
+        kafka.grant(*set(documented(*sections)))  # sections share some
         config = configuration(kafka)
         properties = config.pop("broker")["kafka"]["properties"]
         routes = config.pop("producer_config")

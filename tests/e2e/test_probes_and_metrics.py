@@ -1,5 +1,6 @@
 """/livez, /readyz, /startupz and /metrics; the metrics say what the clients saw."""
 
+import gzip
 import http.client
 import re
 import time
@@ -8,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from gateway import http_get
 from google.protobuf.duration_pb2 import Duration
+from metrics_page import documented
 from prometheus import Metrics
 from sidebus.v1 import event_bus_pb2 as api
 from sidebus.v1.event_pb2 import Event
@@ -21,12 +23,17 @@ ROUTES = {
 PROBES = ["/livez", "/readyz", "/startupz"]
 
 
-def request(address, method, path, headers=None):
+def request_bytes(address, method, path, headers=None):
     host, _, port = address.rpartition(":")
     connection = http.client.HTTPConnection(host, int(port), timeout=10)
     connection.request(method, path, headers=headers or {})
     answer = connection.getresponse()
-    return answer.status, answer.headers, answer.read().decode()
+    return answer.status, answer.headers, answer.read()
+
+
+def request(*args):
+    status, headers, body = request_bytes(*args)
+    return status, headers, body.decode()
 
 
 # --- probes ---------------------------------------------------------------------------------------
@@ -262,6 +269,41 @@ def test_what_librdkafka_says_of_its_clients_is_told(gateway, connect, group, cl
     assert value("sidebus_kafka_broker_connected", broker="1") == 1
     assert value("sidebus_kafka_request_errors_total", kind="timeout") == 0
     assert value("sidebus_kafka_throttle_max_seconds") == 0
+
+
+def test_the_page_about_metrics_says_what_is_exposed(gateway, connect, group):
+    one = gateway(ROUTES)
+    bus = connect(one)
+    bus.must_publish(Event(type="order.created"))
+    bus.publish(Event(type="bogus"))
+    stream = bus.subscribe(group, "order.created")
+    (delivery,) = stream.take(1)
+    stream.nack(delivery, action=api.Nack.ACTION_REJECT)
+    count = "sidebus_dead_lettered_events_total"
+    eventually(lambda: Metrics.of(one).value(count) == 1, "the dead letter")
+    eventually(lambda: Metrics.of(one).value("sidebus_kafka_requests_total") > 0, "its figures")
+
+    metrics = Metrics.of(one)
+
+    rows = {row.name: row for row in documented()}
+    assert metrics.types == {name: rows[name].type for name in metrics.types}
+    found = {name: metrics.labels_of(name) for name in metrics.types}
+    assert found == {name: {rows[name].labels} for name in metrics.types}
+    assert {row.name for row in rows.values() if row.is_always_there} <= metrics.types.keys()
+
+
+def test_a_scrape_with_gzip_has_the_same_in_a_sixth_of_the_bytes(gateway):
+    one = gateway(ROUTES, "embedded")
+
+    status, headers, packed = request_bytes(
+        one.ready["admin"], "GET", "/metrics", {"Accept-Encoding": "gzip"}
+    )
+    _, _, plain = request_bytes(one.ready["admin"], "GET", "/metrics")
+
+    assert (status, headers["Content-Encoding"]) == (200, "gzip")
+    same = [Metrics(text.decode()) for text in (gzip.decompress(packed), plain)]
+    assert same[0].names() == same[1].names()
+    assert len(packed) < len(plain) / 6
 
 
 def test_names_that_clients_make_up_add_no_series(gateway, connect, prefix):

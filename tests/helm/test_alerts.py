@@ -153,14 +153,19 @@ CASES_OF = {
     ],
     "SidebusEventsLost": [
         (
-            {"sidebus_events_lost_to_retention_total{" + GROUP + ',topic=""}': "0x5 3x10"},
-            *(5, 7, GROUP_LABELS | {"job": "sidebus"}),
+            {"sidebus_events_lost_to_retention_total{" + GROUP + ',topic="orders"}': "0x5 3x10"},
+            *(5, 7, GROUP_LABELS | {"job": "sidebus", "topic": "orders"}),
         ),
         (
-            {"sidebus_events_lost_to_retention_total{" + GROUP + ',topic=""}': "_x5 3x20"},
-            *(4, 6, GROUP_LABELS | {"job": "sidebus"}),
+            {"sidebus_events_lost_to_retention_total{" + GROUP + ',topic="orders"}': "_x5 3x20"},
+            *(4, 6, GROUP_LABELS | {"job": "sidebus", "topic": "orders"}),
         ),
-        ({"sidebus_events_lost_to_retention_total{" + GROUP + ',topic=""}': "3x60"}, 60, None, {}),
+        (
+            {"sidebus_events_lost_to_retention_total{" + GROUP + ',topic="orders"}': "3x60"},
+            60,
+            None,
+            {},
+        ),
     ],
     "SidebusSchemaRegistryFailing": [
         (

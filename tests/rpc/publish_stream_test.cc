@@ -7,6 +7,8 @@
 namespace sidebus {
 namespace {
 
+using ::testing::Contains;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 class PublishStreamRpcTest : public RpcFixture {
@@ -67,6 +69,40 @@ TEST_F(PublishStreamRpcTest, AnswersEverythingAfterAHalfCloseAndEndsWithOk) {
   EXPECT_TRUE(stream_->Finish().ok());
   EXPECT_EQ(positions_, 0);
   EXPECT_THAT(failures_, SizeIs(0));
+  const std::string labels = MethodLabels("sidebus.v1.EventBus", "PublishStream", "bidi_stream");
+  EXPECT_EQ(MetricValue("grpc_server_msg_received_total" + labels), 20);
+  EXPECT_EQ(MetricValue("grpc_server_msg_sent_total" + labels), acks_);
+}
+
+TEST_F(PublishStreamRpcTest, TheTraceOfTheCallGoesToEventsThatHaveNone) {
+  StartServer();
+  context_.AddMetadata("traceparent", "of-the-call");
+  context_.AddMetadata("tracestate", "state");
+  Open();
+  v1::PublishStreamRequest request;
+  FillEvent(1, 10, *request.add_events());
+  FillEvent(2, 10, *request.add_events());
+  auto* own = request.mutable_events(1)->add_headers();
+  own->set_name("traceparent");
+  own->set_value("own");
+
+  ASSERT_TRUE(stream_->Write(request));
+  ASSERT_TRUE(Send(1));
+  ASSERT_TRUE(Eventually([&] { return producer_.accepted().size() == 3; }));
+
+  const auto accepted = producer_.accepted();
+  for (const std::size_t without : {0, 2}) {
+    const auto& headers = accepted[without].record->record.headers;
+    EXPECT_THAT(headers, Contains(Header{"traceparent", "of-the-call"}));
+    EXPECT_THAT(headers, Contains(Header{"tracestate", "state"}));
+  }
+  const auto& headers = accepted[1].record->record.headers;
+  EXPECT_THAT(headers, Contains(Header{"traceparent", "own"}));
+  EXPECT_THAT(headers, Not(Contains(Header{"tracestate", "state"})));
+  producer_.WriteAll();
+  stream_->WritesDone();
+  ReadAcksUntil(3);
+  EXPECT_TRUE(stream_->Finish().ok());
 }
 
 TEST_F(PublishStreamRpcTest, OneAckCoversAllThatWasAnsweredMeanwhile) {

@@ -73,6 +73,18 @@ TEST_F(PublishRpcTest, AnswersEveryEventWithItsPosition) {
   }
 }
 
+TEST_F(PublishRpcTest, OneMessageIsReceivedAndOneSentPerCall) {
+  StartServer();
+  KeepWriting();
+
+  v1::PublishResponse response;
+  for (int call = 0; call < 2; ++call) EXPECT_TRUE(Publish(RequestOf(3), &response).ok());
+
+  const std::string labels = MethodLabels("sidebus.v1.EventBus", "Publish", "unary");
+  EXPECT_EQ(MetricValue("grpc_server_msg_received_total" + labels), 2);
+  EXPECT_EQ(MetricValue("grpc_server_msg_sent_total" + labels), 2);
+}
+
 TEST_F(PublishRpcTest, NoEventsAreNoError) {
   StartServer();
 

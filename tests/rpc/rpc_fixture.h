@@ -24,6 +24,7 @@
 #include "sidebus/v1/event_bus.grpc.pb.h"
 #include "tests/rpc/fake_subscriber.h"
 #include "tests/support/fake_producer.h"
+#include "tests/support/metric_value.h"
 
 namespace sidebus {
 
@@ -206,11 +207,7 @@ class RpcFixture : public ::testing::Test {
   }
 
   // The value of a series, as it is exposed; -1: there is none.
-  double MetricValue(const std::string& series) {
-    const std::string text = metrics_.Serialize();
-    const std::size_t at = text.find("\n" + series + " ");
-    return at == std::string::npos ? -1 : std::stod(text.substr(at + series.size() + 2));
-  }
+  double MetricValue(const std::string& series) { return ValueOf(metrics_.Serialize(), series); }
 
   // Labels of a method's counters, in the order in which they are exposed.
   static std::string MethodLabels(const std::string& service, const std::string& method,

@@ -5,6 +5,7 @@
 #include <random>
 #include <vector>
 
+#include "server/rpc/call_server.h"
 #include "tests/rpc/raw_client.h"
 #include "tests/rpc/raw_http2.h"
 #include "tests/rpc/rpc_fixture.h"
@@ -170,6 +171,28 @@ TEST_F(TransportTest, ADeadlineThatIsOverOnArrivalIsAnswered) {
   }
 
   ExpectAllIsWell();
+}
+
+TEST(MethodTableTest, TenThousandMethodsThatNobodyKnowsShareTheirSeries) {
+  Metrics metrics;
+  MethodTable methods(metrics);
+  methods.Add("sidebus.v1.EventBus", "Publish", RpcType::kUnary, [](CallRef) {});
+  const auto series = [&] {
+    const std::string text = metrics.Serialize();
+    return std::count(text.begin(), text.end(), '\n');
+  };
+  const auto before = series();
+
+  for (int i = 0; i < 10'000; ++i) {
+    MethodMetrics& counted = methods.Find("/made.up/Method" + std::to_string(i)).metrics;
+    counted.Started();
+    counted.Handled(absl::StatusCode::kUnimplemented, Duration(0));
+  }
+
+  EXPECT_EQ(series(), before);
+  EXPECT_EQ(ValueOf(metrics.Serialize(), R"(grpc_server_started_total{grpc_method="other",)"
+                                         R"(grpc_service="other",grpc_type="unary"})"),
+            10'000);
 }
 
 TEST_F(TransportTest, RandomMethodsMakeNoNewSeries) {

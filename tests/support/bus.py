@@ -50,10 +50,10 @@ class Bus:
     def close(self):
         self._channel.close()
 
-    def publish(self, *events, topic="", timeout=20):
+    def publish(self, *events, topic="", timeout=20, metadata=()):
         """The results, one per event. Raises grpc.RpcError."""
         request = api.PublishRequest(events=events, topic=topic)
-        return self._publish(request, timeout=timeout).results
+        return self._publish(request, timeout=timeout, metadata=metadata).results
 
     def publish_later(self, *events, timeout=20):
         """A call on its way: a future of the response."""
@@ -65,8 +65,8 @@ class Bus:
         assert not any(result.HasField("error") for result in results), results
         return [result.positions[0] for result in results]
 
-    def publish_stream(self, requests):
-        return self._publish_stream(requests)
+    def publish_stream(self, requests, metadata=()):
+        return self._publish_stream(requests, metadata=metadata)
 
     def call(self, method):
         """Calls any method with an empty message. The code of the answer."""

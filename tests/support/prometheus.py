@@ -11,8 +11,12 @@ class Metrics:
 
     def __init__(self, text):
         self.samples = []
+        self.types = {}
         for line in text.splitlines():
-            if line and not line.startswith("#"):
+            if line.startswith("# TYPE "):
+                _, _, name, kind = line.split()
+                self.types[name] = kind
+            elif line and not line.startswith("#"):
                 name, labels, value = SAMPLE.match(line).groups()
                 self.samples.append((name, dict(LABEL.findall(labels or "")), float(value)))
 
@@ -32,3 +36,13 @@ class Metrics:
 
     def names(self):
         return {name for name, _, _ in self.samples}
+
+    def labels_of(self, name):
+        """The sets of labels that the series of a metric have; a histogram's without `le`."""
+        parts = {name + end for end in ("_bucket", "_sum", "_count")}
+        wanted = parts if self.types[name] == "histogram" else {name}
+        return {
+            frozenset(labels.keys() - {"le"})
+            for found, labels, _ in self.samples
+            if found in wanted
+        }

@@ -120,7 +120,7 @@ void KafkaConsumer::OnLogBounds(std::uint64_t id, std::int64_t begin, std::int64
        {"log_end", end}});
   if (expired) {
     MutexLock lock(mu_);
-    ++counters_.lost_to_retention;
+    ++counters_.lost_to_retention[finding.topic];
     return;
   }
   // Offsets begin anew, so nothing that was delivered may be mistaken for what comes now.

@@ -360,7 +360,7 @@ void MemoryConsumer::SkipExpired(Assigned& assigned) {
   assigned.tracker.SkipTo(std::min(lost.went_on_at, start));  // counted before
   lost.events += assigned.tracker.SkipTo(start);
   lost.went_on_at = start;
-  ++stats_.lost_to_retention;
+  ++stats_.lost_to_retention[assigned.topic];
 }
 
 bool MemoryConsumer::Leave() {

@@ -8,6 +8,9 @@
 
 #include <atomic>
 
+#include "fmt/format.h"
+#include "tests/server/admin/unpacked.h"
+
 namespace sidebus {
 namespace {
 
@@ -57,8 +60,16 @@ std::string Exchange(const std::string& address, const std::string& request) {
 
 class AdminServerTest : public ::testing::Test {
  protected:
-  std::string Ask(const std::string& path, const std::string& method = "GET") {
-    return Exchange(server_->address(), method + " " + path + " HTTP/1.1\r\nHost: x\r\n\r\n");
+  // `headers`: each with the end of its line.
+  std::string Ask(const std::string& path, const std::string& method = "GET",
+                  const std::string& headers = "") {
+    return Exchange(server_->address(),
+                    method + " " + path + " HTTP/1.1\r\nHost: x\r\n" + headers + "\r\n");
+  }
+
+  static std::string BodyOf(const std::string& answer) {
+    const std::string before = "\r\n\r\n";
+    return answer.substr(answer.find(before) + before.size());
   }
 
   Metrics metrics_;
@@ -93,6 +104,35 @@ TEST_F(AdminServerTest, MetricsComeInPrometheusTextFormat) {
 
   EXPECT_THAT(answer, HasSubstr("Content-Type: text/plain; version=0.0.4"));
   EXPECT_THAT(answer, HasSubstr("sidebus_things_total 1\n"));
+}
+
+TEST_F(AdminServerTest, MetricsComeInGzipToThoseThatTakeIt) {
+  for (int i = 0; i < 100; ++i) {
+    metrics_.AddCounter("sidebus_things_total", "Things.", {{"kind", std::to_string(i)}});
+  }
+
+  const std::string packed = Ask("/metrics", "GET", "Accept-Encoding: gzip\r\n");
+
+  EXPECT_THAT(packed, AllOf(HasSubstr("\r\nContent-Encoding: gzip\r\n"),
+                            HasSubstr("\r\nVary: Accept-Encoding\r\n")));
+  EXPECT_THAT(packed, HasSubstr(fmt::format("Content-Length: {}\r\n", BodyOf(packed).size())));
+  EXPECT_EQ(Unpacked(BodyOf(packed)), metrics_.Serialize());
+  EXPECT_LT(BodyOf(packed).size(), metrics_.Serialize().size() / 3);
+  EXPECT_THAT(Ask("/metrics", "HEAD", "Accept-Encoding: gzip\r\n"),
+              HasSubstr(fmt::format("Content-Length: {}\r\n", BodyOf(packed).size())));
+}
+
+TEST_F(AdminServerTest, MetricsComePlainToAllOthers) {
+  for (int i = 0; i < 100; ++i) {
+    metrics_.AddCounter("sidebus_things_total", "Things.", {{"kind", std::to_string(i)}});
+  }
+
+  for (const char* headers : {"", "Accept-Encoding: br, gzip;q=0\r\n"}) {
+    const std::string plain = Ask("/metrics", "GET", headers);
+
+    EXPECT_EQ(BodyOf(plain), metrics_.Serialize());
+    EXPECT_THAT(plain, Not(HasSubstr("Content-Encoding")));
+  }
 }
 
 TEST_F(AdminServerTest, AProbesOnlyServerHasNeitherMetricsNorAStatusPage) {

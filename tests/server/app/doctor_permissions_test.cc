@@ -190,21 +190,72 @@ TEST_F(DoctorDeadLettersTest, WithoutAGroupOnlyTheClusterCanBeAsked) {
   EXPECT_EQ(JudgeDeadLettersOfAnyGroup(std::nullopt, true).verdict, Verdict::kSkipped);
 }
 
-TEST_F(DoctorDeadLettersTest, RedrivingReadsThemAsAGroupOfItsOwn) {
-  const std::string reader = "sidebus.redrive.a.billing.dead";
-  letters_.topics = {Topic("a.billing.dead", Operations{kRead, kWrite})};
+class DoctorRedrivingTest : public ::testing::Test {
+ protected:
+  Finding Judge() const { return JudgeRedriving(letters_, targets_, readers_); }
 
-  const Finding good = JudgeRedriving(letters_, {Group(reader, KafkaPermission::kGranted)});
-  const Finding no_group = JudgeRedriving(letters_, {Group(reader, KafkaPermission::kDenied)});
+  const std::string reader_ = "sidebus.redrive.a.billing.dead";
+  DeadLetterTopics letters_{.group = "billing",
+                            .topics = {Topic("a.billing.dead", Operations{kRead, kWrite})},
+                            .missing = {}};
+  std::vector<TopicFacts> targets_ = {Topic("a", Operations{kWrite}),
+                                      Topic("b", Operations{kRead, kWrite})};
+  std::vector<GroupFacts> readers_ = {Group(reader_, KafkaPermission::kGranted)};
+};
+
+TEST_F(DoctorRedrivingTest, ReadsLettersAsAGroupOfItsOwnAndWritesToTheirOrigins) {
+  const Finding row = Judge();
+
+  EXPECT_EQ(row.verdict, Verdict::kOk);
+  EXPECT_EQ(row.found, "Read on 1 topic, Write on 2 topics, Read on 1 group");
+  EXPECT_EQ(row.fix, "");
+}
+
+TEST_F(DoctorRedrivingTest, NeedsReadOnTheDeadLetterTopic) {
   letters_.topics = {Topic("a.billing.dead", Operations{kWrite})};
-  const Finding no_topic = JudgeRedriving(letters_, {Group(reader, KafkaPermission::kGranted)});
 
-  EXPECT_EQ(good.verdict, Verdict::kOk);
-  EXPECT_EQ(good.found, "Read on 1 topic, Read on 1 group");
-  EXPECT_EQ(no_group.verdict, Verdict::kWarning);
-  EXPECT_THAT(no_group.fix, HasSubstr("--group " + reader));
-  EXPECT_EQ(no_topic.verdict, Verdict::kWarning);
-  EXPECT_THAT(no_topic.fix, HasSubstr("--operation Read --topic a.billing.dead"));
+  const Finding row = Judge();
+
+  EXPECT_EQ(row.verdict, Verdict::kWarning);
+  EXPECT_THAT(row.fix, HasSubstr("--operation Read --topic a.billing.dead"));
+}
+
+TEST_F(DoctorRedrivingTest, NeedsWriteOnEveryTopicThatLettersCameFrom) {
+  targets_[1] = Topic("b", Operations{kRead});
+
+  const Finding row = Judge();
+
+  EXPECT_EQ(row.verdict, Verdict::kWarning);
+  EXPECT_EQ(row.found, "no Write on b");
+  EXPECT_THAT(row.fix, HasSubstr("--operation Write --topic b"));
+}
+
+TEST_F(DoctorRedrivingTest, NeedsReadOnItsGroup) {
+  readers_ = {Group(reader_, KafkaPermission::kDenied)};
+
+  const Finding row = Judge();
+
+  EXPECT_EQ(row.verdict, Verdict::kWarning);
+  EXPECT_THAT(row.fix, HasSubstr("--operation Read --group " + reader_));
+}
+
+TEST_F(DoctorRedrivingTest, AllThatIsMissingIsNamed) {
+  letters_.topics = {Topic("a.billing.dead", Operations{kWrite})};
+  targets_ = {Topic("a", Operations{kRead})};
+
+  const Finding row = Judge();
+
+  EXPECT_EQ(row.found, "no Read on a.billing.dead, no Write on a");
+  EXPECT_THAT(row.fix, AllOf(HasSubstr("--operation Read --topic a.billing.dead"),
+                             HasSubstr("--operation Write --topic a ")));
+}
+
+TEST_F(DoctorRedrivingTest, NothingIsSaidOfAClusterThatDoesNotTell) {
+  letters_.topics = {Topic("a.billing.dead", std::nullopt)};
+  targets_ = {Topic("a", std::nullopt)};
+  readers_ = {Group(reader_, KafkaPermission::kUnknown)};
+
+  EXPECT_EQ(Judge().verdict, Verdict::kSkipped);
 }
 
 }  // namespace

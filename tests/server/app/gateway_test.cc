@@ -16,6 +16,7 @@
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "sidebus/v1/admin.grpc.pb.h"
 #include "sidebus/v1/event_bus.grpc.pb.h"
+#include "tests/support/metric_value.h"
 
 namespace sidebus {
 namespace {
@@ -99,6 +100,15 @@ class GatewayTest : public ::testing::Test {
     return answer;
   }
 
+  // Until the series has the value, or 30 s have passed.
+  bool Becomes(const std::string& series, double value) const {
+    const SteadyTime end = Clock::Real().Now() + seconds(30);
+    do {
+      if (ValueOf(Get("/metrics"), series) == value) return true;
+    } while (Clock::Real().Now() < end);
+    return false;
+  }
+
   bool StopsSoon() {
     const SteadyTime before = Clock::Real().Now();
     left_ = gateway_->Stop(signals_);
@@ -163,6 +173,39 @@ TEST_F(GatewayTest, TheMetricsTellWhatWasDoneWithBoundedLabels) {
   EXPECT_THAT(Get("/readyz"), HasSubstr("200 OK"));
   first_context.TryCancel();
   second_context.TryCancel();
+}
+
+TEST_F(GatewayTest, TheMetricsTellWhenTheConfigurationWasLoaded) {
+  const auto now = [] {
+    return std::chrono::duration<double>(Clock::Real().WallNow().time_since_epoch()).count();
+  };
+  const double before = now();
+  Start();
+  const double after = now();
+
+  const double loaded =
+      ValueOf(Get("/metrics"), "sidebus_config_last_reload_success_timestamp_seconds");
+
+  EXPECT_GE(loaded, before);
+  EXPECT_LE(loaded, after);
+}
+
+TEST_F(GatewayTest, TheMetricsTellOfDeadLetterTopicsThatNobodyMade) {
+  const std::string series = "sidebus_dead_letter_topics_missing";
+  config_.dead_letter.create = false;
+  Start();
+  EXPECT_FALSE(Publish().has_error());
+  grpc::ClientContext context;
+  const auto stream = Hold("g", context);
+  EXPECT_EQ(ValueOf(Get("/metrics"), series), 0);
+
+  v1::SubscribeRequest reject;
+  reject.add_nack()->set_delivery_id(1);
+  reject.mutable_nack(0)->set_action(v1::Nack::ACTION_REJECT);
+  EXPECT_TRUE(stream->Write(reject));
+
+  EXPECT_TRUE(Becomes(series, 1));
+  context.TryCancel();
 }
 
 TEST_F(GatewayTest, StopsAtOnceWhenNothingIsPending) {

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <sstream>
 #include <string>
 
 #include "server/metrics/subscribe_metrics.h"
@@ -69,18 +71,50 @@ TEST(MetricsTest, AHistogramCountsIntoItsBuckets) {
   EXPECT_THAT(text, HasSubstr("sidebus_wait_seconds_count 1\n"));
 }
 
+std::ptrdiff_t SeriesOf(Metrics& metrics) {
+  std::istringstream text(metrics.Serialize());
+  std::ptrdiff_t count = 0;
+  for (std::string line; std::getline(text, line);) count += line.starts_with('#') ? 0 : 1;
+  return count;
+}
+
+TEST(SubscribeMetricsTest, AGroupHasAsManySeriesAsThePageAboutMetricsSays) {
+  Metrics metrics;
+  SubscribeMetrics subscribe(metrics);
+
+  subscribe.ForGroup("g");
+  EXPECT_EQ(SeriesOf(metrics), 22);
+  subscribe.ForType("g", "order");
+  EXPECT_EQ(SeriesOf(metrics), 22 + 40);
+  subscribe.ForTopic("g", "orders");
+  subscribe.LostToRetention("g", "orders");
+  EXPECT_EQ(SeriesOf(metrics), 22 + 40 + 4);
+}
+
 TEST(SubscribeMetricsTest, GroupsBeyondTheLimitShareOneLabel) {
   Metrics metrics;
   SubscribeMetrics subscribe(metrics, 3);
-  for (int i = 0; i < 10'000; ++i) {
-    subscribe.ForGroup(subscribe.GroupLabel("group-" + std::to_string(i)));
-  }
+  // All that a group's subscription to a type and a topic counts.
+  const auto begin = [&](const std::string& group) {
+    const std::string label = subscribe.GroupLabel(group);
+    subscribe.ForGroup(label);
+    subscribe.ForType(label, "order");
+    subscribe.ForTopic(label, "orders");
+    subscribe.LostToRetention(label, "orders");
+    subscribe.DeadLettered(label, "order", "REJECTED");
+  };
+  begin("");
+  for (int i = 0; i < 4; ++i) begin("group-" + std::to_string(i));
+  const auto before = SeriesOf(metrics);
 
+  for (int i = 0; i < 10'000; ++i) begin("made-up-" + std::to_string(i));
+
+  EXPECT_EQ(SeriesOf(metrics), before);
   const std::string text = metrics.Serialize();
-
   EXPECT_THAT(text, HasSubstr("sidebus_subscriptions{group=\"group-2\"}"));
   EXPECT_THAT(text, HasSubstr("sidebus_subscriptions{group=\"_other\"}"));
   EXPECT_THAT(text, Not(HasSubstr("group-3")));
+  EXPECT_THAT(text, Not(HasSubstr("made-up")));
   EXPECT_EQ(subscribe.GroupLabel("group-1"), "group-1");
   EXPECT_EQ(subscribe.GroupLabel(""), "_broadcast");
 }

@@ -7,16 +7,10 @@
 #include <string>
 
 #include "server/base/log.h"
+#include "tests/support/metric_value.h"
 
 namespace sidebus {
 namespace {
-
-// The value of a series that has no labels, or whose labels are part of `series`.
-double ValueOf(const std::string& text, const std::string& series) {
-  const std::size_t at = text.find("\n" + series + " ");
-  if (at == std::string::npos) return -1;
-  return std::stod(text.substr(at + series.size() + 2));
-}
 
 TEST(ProcessMetricsTest, TellWhatTheKernelTells) {
   Metrics metrics;

@@ -110,6 +110,7 @@ TEST_F(ExplainTest, WhatRetentionTookIsShownWithWhereReadingWentOn) {
 
   EXPECT_THAT(stream->TakeData(), ElementsAre("e"));
   EXPECT_EQ(ExplainOrders().lost, (RetentionLoss{.events = 3, .went_on_at = 4}));
+  EXPECT_EQ(MetricValue(R"(sidebus_events_lost_to_retention_total{group="g",topic="orders"})"), 1);
   broker_.Revoke("g", true);
   Settle();
   EXPECT_EQ(ExplainOrders().lost.events, 3u) << "still known when the partition was away";

@@ -25,8 +25,12 @@ TEST_F(DeadLettersTest, ARejectedEventIsSettledOnlyAfterItsLetterIsConfirmed) {
   EXPECT_THAT(LetterData(), ElementsAre("a"));
   EXPECT_THAT(stream->TakeData(), IsEmpty());
   EXPECT_EQ(Committed(), 0);
+  const std::string counted =
+      R"(sidebus_dead_lettered_events_total{event_type="order",group="g",reason="REJECTED"})";
+  EXPECT_EQ(MetricValue(counted), -1) << "it may still fail";
   broker_.HoldReports(false);
   ExpectSettled(*stream);
+  EXPECT_EQ(MetricValue(counted), 1);
 }
 
 TEST_F(DeadLettersTest, AnEventThatUsedUpItsAttemptsGoesThere) {
@@ -111,6 +115,8 @@ TEST_F(DeadLettersTest, ARecordThatIsNoEventGoesThereInItsTurn) {
   EXPECT_EQ(note.attempts, 0u);
   EXPECT_EQ(Letters()[0], MakeDeadLetter(no_event, note));
   EXPECT_EQ(Committed(), 2);
+  EXPECT_EQ(
+      MetricValue(R"(sidebus_undecodable_records_total{reason="not_an_event",topic="orders"})"), 1);
 }
 
 TEST_F(DeadLettersTest, ARecordThatIsNoEventIsSkippedWhereThatIsWanted) {
@@ -258,6 +264,8 @@ TEST_F(DeadLettersTest, WhatWasRedrivenForAnotherGroupIsSettledSilently) {
   EXPECT_THAT(mine->TakeData(), ElementsAre("again"));
   EXPECT_THAT(other->TakeData(), IsEmpty());
   EXPECT_EQ(Committed("other"), 1);
+  EXPECT_EQ(MetricValue(R"(sidebus_redriven_elsewhere_total{group="other"})"), 1);
+  EXPECT_EQ(MetricValue(R"(sidebus_redriven_elsewhere_total{group="g"})"), 0);
 }
 
 // Names.

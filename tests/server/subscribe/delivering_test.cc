@@ -353,5 +353,41 @@ TEST_F(DeliveringTest, DeliveriesAreCounted) {
   has(R"(sidebus_assigned_partitions{group="g",topic="orders"} 1)");
 }
 
+TEST_F(DeliveringTest, WhatIsUnsettledIsMeasuredInBytes) {
+  const std::string series = R"(sidebus_unsettled_bytes{group="g"})";
+  Order("a");
+  Order("b");
+  std::uint64_t bytes = 0;
+  for (const Record& record : broker_.Read("t-orders", 0)) bytes += SizeOf(RawRecordOf(record));
+  const auto stream = OpenOrders();
+  EXPECT_EQ(MetricValue(series), static_cast<double>(bytes));
+
+  stream->Ack({1, 2});
+  Settle();
+
+  EXPECT_EQ(MetricValue(series), 0);
+}
+
+TEST_F(DeliveringTest, SparseAcksThatHardlyFitAreMeasured) {
+  constexpr std::uint32_t kCount = 4'000;
+  for (std::uint32_t i = 0; i < kCount; ++i) Order("o");
+  SubscribeStart start = StartOf("g", {"order"});
+  start.window = Window{kCount, 64 << 20};
+  options_.max_window = start.window.value();
+  Restart();
+  const auto stream = Open(start);
+  ASSERT_THAT(stream->all, SizeIs(kCount));
+  EXPECT_EQ(MetricValue(R"(sidebus_sparse_ack_bytes_ratio{group="g"})"), 0);
+
+  std::vector<std::uint64_t> every_other;
+  for (std::uint32_t i = 1; i < kCount; i += 2) every_other.push_back(stream->all[i].id);
+  stream->Ack(std::move(every_other));
+  Advance(seconds(1));
+
+  EXPECT_GT(MetricValue(R"(sidebus_sparse_ack_bytes_ratio{group="g"})"), 0.75);
+  EXPECT_EQ(MetricValue(R"(sidebus_sparse_acks_truncated_total{group="g"})"), 1);
+  EXPECT_EQ(MetricValue(R"(sidebus_paused_partitions{group="g",reason="ack_metadata"})"), 1);
+}
+
 }  // namespace
 }  // namespace sidebus

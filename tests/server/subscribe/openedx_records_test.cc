@@ -32,6 +32,9 @@ class OpenedxRecordsTest : public OpenedxFixture {
     Pass(seconds(1));
     ExpectLetter(record, detail);
     EXPECT_THAT(stream->TakeData(), ElementsAre(Json("next")));
+    EXPECT_EQ(
+        MetricValue(R"(sidebus_undecodable_records_total{reason="not_an_event",topic="orders"})"),
+        1);
   }
 
   // One with the schema, but that value.

@@ -151,6 +151,7 @@ TEST_F(SettlingTest, HeldByAStreamThatVanishedReturnsToTheFrontWithAnInterruptio
   EXPECT_EQ(second->batch[0].event->data, "a");
   EXPECT_EQ(second->batch[0].attempt, 1u);
   EXPECT_EQ(second->batch[0].interruptions, 1u);
+  EXPECT_EQ(MetricValue(R"(sidebus_interruptions_total{group="g"})"), 1);
 }
 
 // Interruptions.

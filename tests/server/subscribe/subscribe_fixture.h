@@ -14,6 +14,7 @@
 #include "server/metrics/subscribe_metrics.h"
 #include "server/subscribe/live_subscriptions.h"
 #include "tests/support/manual_time.h"
+#include "tests/support/metric_value.h"
 
 namespace sidebus {
 
@@ -201,6 +202,12 @@ class SubscribeTest : public testing::Test {
   std::optional<std::int64_t> Committed(const std::string& group = "g") {
     Advance(std::chrono::milliseconds(500));
     return broker_.Committed(group, "t-orders", 0);
+  }
+
+  // The value of a series, as it is exposed; -1: there is none.
+  double MetricValue(const std::string& series) {
+    live_->UpdateMetrics();
+    return ValueOf(registry_.Serialize(), series);
   }
 
   ManualTime time_;
