@@ -180,6 +180,7 @@ void Publisher::Impl::Encode(std::vector<Event> events, const Routes& routes, Jo
     state.id = event.id;
     const std::span<Slot> slots = join.NextSlots(routes[i].size());
     const auto status = EncodeOne(event, routes[i], slots);
+    event.data.reset();  // where it was not moved into a record
     if (status.ok()) {
       join.TakeSlots(state, slots.size());
     } else {
@@ -196,19 +197,17 @@ absl::Status Publisher::Impl::EncodeOne(Event& event, std::span<const PlannedRou
     slot.key_id.reset();  // of an event that was refused before this one
     slot.value_id.reset();
   }
+  std::optional<Event> copy;  // to take apart while others need the event
   while (true) {
     const bool openedx = IsOpenedx(routes.front());
     const auto end = std::ranges::find_if(
         routes, [openedx](const PlannedRoute& route) { return IsOpenedx(route) != openedx; });
     const auto count = static_cast<std::size_t>(end - routes.begin());
     const bool last = count == routes.size();
-    const auto encode = [&](Event&& one) {
-      return EncodeEvent(std::move(one), routes.first(count), options_.max_event_bytes,
-                         slots.first(count));
-    };
-    const auto status = openedx ? openedx_->Encode(event, routes.first(count), slots.first(count))
-                        : last  ? encode(std::move(event))
-                                : encode(Event(event));
+    const auto status =
+        openedx ? openedx_->Encode(event, routes.first(count), slots.first(count))
+                : EncodeEvent(last ? std::move(event) : std::move(copy.emplace(event)),
+                              routes.first(count), options_.max_event_bytes, slots.first(count));
     if (!status.ok() || last) return status;
     routes = routes.subspan(count);
     slots = slots.subspan(count);

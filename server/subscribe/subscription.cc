@@ -95,7 +95,10 @@ void Subscription::OnAssigned(AssignmentId assignment, const std::string& topic,
   {
     MutexLock lock(mu_);
     const TopicQueues& queues = book_.Assign(assignment, topic, partition).topic;
-    if (queues.partitions == 1) first_of = queues.topic;
+    if (queues.partitions == 1) {
+      first_of = queues.topic;
+      book_.topics().CountLost(book_.topics().Find(topic), 0);
+    }
   }
   if (first_of == nullptr || world_.dead_letters == nullptr || first_.group.empty()) return;
   world_.dead_letters->Prepare(*first_of, first_.group);

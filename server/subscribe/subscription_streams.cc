@@ -381,9 +381,6 @@ ConsumerStats Subscription::CountStats() {
 
 void Subscription::CountLost(const ConsumerStats& stats) {
   Topics& topics = book_.topics();
-  for (const auto& [full_topic, assigned] : stats.topics) {
-    if (assigned.partitions > 0) topics.CountLost(topics.Find(full_topic), 0);
-  }
   for (const auto& [full_topic, positions] : stats.lost_to_retention) {
     std::uint64_t& before = last_stats_.lost_to_retention[full_topic];
     if (positions == before) continue;

@@ -61,7 +61,7 @@ class Topics {
   // The queues of a topic; they are made for one that no stream named.
   TopicQueues& Find(const std::string& full_topic);
 
-  // Retention overtook so many positions in the topic. Once it is read, its series is there: 0.
+  // Retention overtook so many positions in the topic. None makes its series, for a rate to begin at.
   void CountLost(TopicQueues& topic, std::uint64_t positions);
 
   // A record of the topic is no event.

@@ -157,8 +157,8 @@ def test_a_gateway_that_is_gone_is_told_of_by_the_next_look_and_so_is_its_return
         expect(view.page.locator("#alarm")).to_be_hidden()
         view.page.evaluate(COUNT_LOOKS_BEFORE_ALARM)
 
-        before = view.page.evaluate("looks")
         one.kill()
+        before = view.page.evaluate("looks")
 
         expect(view.alarm).to_contain_text("No answer from the gateway")
         expect(view.alarm).to_contain_text("What is shown is old.")

@@ -19,8 +19,6 @@ KUSTOMIZE = ROOT / "deploy/kustomize"
 TOOLS = Path(os.environ["SIDEBUS_HELM_TOOLS"])
 HELMS = ["helm3", "helm4"]
 KUBERNETES = ["1.29.0", "1.33.0", "1.37.0"]  # the oldest that is allowed, one between, the newest
-# The policy is of 1.36. Older clusters do not have it, and the chart says so there.
-SINCE = {"injection": "1.37.0"}
 INJECTION = "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy"
 
 # (chart, values file), by a name for tests and files.

@@ -106,12 +106,8 @@ class Container:
         return service.tail(self._log)
 
     def metrics(self):
-        with fetch(f"http://{self.addresses['admin']}/metrics") as answer:
+        with fetch(f"http://{self.address('admin')}/metrics") as answer:
             return answer.read().decode()
-
-    @property
-    def admin(self):
-        return self.address("admin")
 
     @property
     def addresses(self):

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from charts import CHART, ROOT, TOOLS, objects, of_kind, run
+from metrics_page import exported
 from test_alerts import ALERTS, RUNBOOKS
 
 DASHBOARD = CHART / "files/dashboards/sidebus.json"
@@ -53,12 +54,6 @@ def family(series):
 def metrics_in(expression):
     names = re.findall(r"\b(?:sidebus|process|grpc_server)_\w+|\bup(?={)", expression)
     return set(map(family, names))
-
-
-def exported():
-    """Names of the metrics that the gateway's source makes."""
-    name = re.compile(r'"((?:sidebus|process|grpc_server)_[a-z0-9_]+)"')
-    return set().union(*(name.findall(text) for text in SOURCES.values()))
 
 
 def selectors(expression):

@@ -9,8 +9,9 @@ import re
 import pytest
 from charts import TOOLS, run
 from expected import BINARY
+from metrics_page import exported
 from shop import Shop
-from test_dashboard import PANELS, VARIABLES, exported, named, plain
+from test_dashboard import PANELS, VARIABLES, named, plain
 from waiting import eventually
 
 pytestmark = [

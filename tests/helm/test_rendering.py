@@ -10,7 +10,6 @@ from charts import (
     EXAMPLE,
     HELMS,
     KUBERNETES,
-    SINCE,
     gateway,
     helm,
     objects,
@@ -21,6 +20,9 @@ from charts import (
 )
 from expected import BINARY, LIBRARY, files
 from kubernetes import problems
+
+# The policy is of 1.36. Older clusters do not have it, and the chart says so there.
+SINCE = {"injection": "1.37.0"}
 
 
 @pytest.mark.parametrize("program", HELMS)

@@ -59,5 +59,10 @@ def build_api_server(folder, jobs):
         sys.exit("kube-apiserver could not be built")
 
 
+def main(folder, jobs):
+    folder.mkdir(parents=True, exist_ok=True)
+    build_api_server(folder, jobs)
+
+
 if __name__ == "__main__":
-    build_api_server(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), sys.argv[2])

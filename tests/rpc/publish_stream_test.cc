@@ -91,7 +91,7 @@ TEST_F(PublishStreamRpcTest, TheTraceOfTheCallGoesToEventsThatHaveNone) {
   ASSERT_TRUE(Eventually([&] { return producer_.accepted().size() == 3; }));
 
   const auto accepted = producer_.accepted();
-  for (const std::size_t without : {0, 2}) {
+  for (const std::size_t without : {0u, 2u}) {
     const auto& headers = accepted[without].record->record.headers;
     EXPECT_THAT(headers, Contains(Header{"traceparent", "of-the-call"}));
     EXPECT_THAT(headers, Contains(Header{"tracestate", "state"}));

@@ -25,7 +25,7 @@ TEST(AcceptsGzipTest, NotWhereItIsRefusedOrNotNamed) {
 
 TEST(GzipTest, WhatIsPackedIsTheSameUnpacked) {
   std::mt19937 random(1);
-  for (const std::size_t size : {0, 1, 100, 1 << 20}) {
+  for (const std::size_t size : {0u, 1u, 100u, 1u << 20}) {
     std::string noise(size, '\0');
     for (char& byte : noise) byte = static_cast<char>(random());
 
