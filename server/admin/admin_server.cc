@@ -159,8 +159,8 @@ class AdminServer::Impl {
   // Throws CivetException when the address cannot be bound.
   Impl(const Options& options, Metrics& metrics, const ProbeSource& probes,
        const StatusSource& status)
-      : server_({"listening_ports", ListeningPort(options), "num_threads",
-                 options.probes_only ? "2" : "4", "request_timeout_ms", "2000", "enable_keep_alive",
+      : server_({"listening_ports", ListeningPort(options), "num_threads", "4",
+                 "request_timeout_ms", options.probes_only ? "500" : "2000", "enable_keep_alive",
                  "no", "max_request_size", "16384"}) {
     AddPage("/livez", [&](bool verbose) { return ProbePage(probes.Live(), verbose); });
     AddPage("/readyz", [&](bool verbose) { return ProbePage(probes.Ready(), verbose); });

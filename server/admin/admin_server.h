@@ -46,8 +46,9 @@ std::string AdminLibraryVersion();
 //
 // The page needs nothing from elsewhere, and its Content-Security-Policy forbids it.
 //
-// Threads: its own (2 for probes only, else 4), a request takes at most 2 s, no keep-alive: slow
-// clients cannot pile up. Thread safety: construct and destroy on one thread.
+// Threads: its own four; a client that says nothing, or does not read, has one of them for at most
+// 2 s (probes only: 0.5 s), and others wait behind it. No keep-alive. Thread safety: construct and
+// destroy on one thread.
 class AdminServer {
  public:
   struct Options {

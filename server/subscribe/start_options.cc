@@ -30,6 +30,10 @@ absl::Status CheckName(std::string_view field, std::string_view name, std::size_
   if (std::any_of(name.begin(), name.end(), IsControl)) {
     return StartInvalid(field, "has a control character");
   }
+  // librdkafka leaves out those at the beginning: another group, or none.
+  if (name.starts_with(' ') || name.ends_with(' ')) {
+    return StartInvalid(field, "begins or ends with a blank");
+  }
   return absl::OkStatus();
 }
 

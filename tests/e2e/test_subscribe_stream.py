@@ -237,6 +237,14 @@ def test_a_bad_start_ends_the_stream_before_it_joins(bus, group, types, fields, 
     assert stream.waiting() == {}
 
 
+@pytest.mark.parametrize("name", [" ", " g", "g "], ids=["only", "begins", "ends"])
+def test_a_group_with_blanks_at_its_ends_is_refused_and_the_gateway_lives(bus, group, name):
+    _, error = bus.subscribe(name, TYPE).end()
+
+    assert (error.code, error.reason) == ("INVALID_ARGUMENT", "START_INVALID")
+    bus.subscribe(group, TYPE).next("started")
+
+
 def test_a_second_start_ends_the_stream(bus, group):
     stream = bus.subscribe(group, TYPE)
     stream.next("started")

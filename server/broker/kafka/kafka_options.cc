@@ -89,6 +89,11 @@ std::int64_t Milliseconds(Duration duration) {
 }
 
 absl::Status Set(rd_kafka_conf_t* conf, const char* name, const std::string& value) {
+  if (value.starts_with(' ')) {
+    return absl::InvalidArgumentError(fmt::format(
+        "broker.kafka.properties: \"{}\": begins with a blank, which librdkafka would leave out",
+        name));
+  }
   std::array<char, 256> why{};
   if (rd_kafka_conf_set(conf, name, value.c_str(), why.data(), why.size()) == RD_KAFKA_CONF_OK) {
     return absl::OkStatus();

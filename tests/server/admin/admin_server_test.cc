@@ -6,7 +6,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
+#include <chrono>
 
 #include "fmt/format.h"
 #include "tests/server/admin/unpacked.h"
@@ -38,17 +40,23 @@ class Status final : public StatusSource {
   }
 };
 
-// Sends `request` to the port and returns all that comes back until the server closes.
-std::string Exchange(const std::string& address, const std::string& request) {
+// A connection to the port; the caller closes it.
+int Connect(const std::string& address) {
   const int port = std::stoi(address.substr(address.rfind(':') + 1));
   const int fd = socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in to{};
   to.sin_family = AF_INET;
   to.sin_port = htons(static_cast<std::uint16_t>(port));
   to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  EXPECT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to), 0);
+  return fd;
+}
+
+// Sends `request` to the port and returns all that comes back until the server closes.
+std::string Exchange(const std::string& address, const std::string& request) {
+  const int fd = Connect(address);
   std::string answer;
-  if (connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0 &&
-      send(fd, request.data(), request.size(), MSG_NOSIGNAL) >= 0) {
+  if (send(fd, request.data(), request.size(), MSG_NOSIGNAL) >= 0) {
     char buffer[4096];
     for (ssize_t got; (got = recv(fd, buffer, sizeof buffer, 0)) > 0;) {
       answer.append(buffer, static_cast<std::size_t>(got));
@@ -145,6 +153,20 @@ TEST_F(AdminServerTest, AProbesOnlyServerHasNeitherMetricsNorAStatusPage) {
     EXPECT_THAT(Exchange(probes_only->address(), "GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n"),
                 StartsWith("HTTP/1.1 404"));
   }
+}
+
+TEST_F(AdminServerTest, AProbeIsAnsweredInTimeWhileOtherClientsSayNothing) {
+  server_ =
+      AdminServer::Start({.probes_only = true}, metrics_, probes_, status_).value();
+  std::array<int, 12> silent{};
+  for (int& fd : silent) fd = Connect(server_->address());
+  const auto asked = std::chrono::steady_clock::now();
+
+  EXPECT_THAT(Ask("/livez"), StartsWith("HTTP/1.1 200 OK\r\n"));
+
+  // They are closed four at a time, after half a second each time; 2 s would make it 6 s at least.
+  EXPECT_LT(std::chrono::steady_clock::now() - asked, std::chrono::seconds(5));
+  for (const int fd : silent) close(fd);
 }
 
 TEST_F(AdminServerTest, TheStatusPageMayLoadNothingFromElsewhere) {

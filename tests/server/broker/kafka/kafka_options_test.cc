@@ -64,6 +64,20 @@ TEST_F(KafkaOptionsTest, APropertyIsPassedOnAndOverridesADefaultOfOurs) {
   EXPECT_EQ(ProducerValueOf("socket.timeout.ms"), "20000");
 }
 
+TEST_F(KafkaOptionsTest, AValueThatLibrdkafkaWouldShortenIsRefusedAndNotRepeated) {
+  options_.properties = {{"sasl.password", " the-secret"}};
+
+  const auto conf = MakeProducerConf(options_, log_);
+
+  ASSERT_FALSE(conf.ok());
+  EXPECT_THAT(std::string(conf.status().message()), HasSubstr("\"sasl.password\": begins with"));
+  EXPECT_THAT(std::string(conf.status().message()), Not(HasSubstr("the-secret")));
+}
+
+TEST_F(KafkaOptionsTest, AConsumerOfABlankGroupIsRefused) {
+  EXPECT_FALSE(MakeConsumerConf(options_, {.group = " "}, 1 << 20, log_).ok());
+}
+
 class KafkaReservedPropertyTest : public KafkaOptionsTest,
                                   public ::testing::WithParamInterface<std::string> {};
 
