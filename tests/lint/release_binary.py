@@ -33,6 +33,7 @@ class TheReleaseBinaryTest(unittest.TestCase):
         ).stderr
 
         self.assertRegex(said, r"opt\.narenas: 4\b")
+        self.assertRegex(said, r"opt\.dirty_decay_ms: 1000\b")
         self.assertRegex(said, r"opt\.background_thread: true")
 
     def test_every_shared_library_is_found(self):
