@@ -1,7 +1,7 @@
 {{/* What is allowed and may be a mistake, as JSON: {"warnings": [...]}. */}}
 {{- define "sidebus-chart.warnings" -}}
 {{- $values := .Values.sidebus -}}
-{{- $config := $values.config -}}
+{{- $config := $values.config | default dict -}}
 {{- $limits := $values.resources.limits | default dict -}}
 {{- $warnings := list -}}
 {{- if ne .Values.mode "none" -}}
@@ -26,7 +26,7 @@
 {{- if $config.reflection -}}
 {{- $warnings = append $warnings "sidebus.config.reflection is on; it is for development" -}}
 {{- end -}}
-{{- if eq ($config.broker | default dict | dig "kind" "") "embedded" -}}
+{{- if eq (($config.broker | default dict).kind | default "") "embedded" -}}
 {{- $warnings = append $warnings "sidebus.config.broker.kind: embedded keeps events in the memory of one pod and forgets them; it is for trying things out" -}}
 {{- end -}}
 {{- if not $values.image.digest -}}
