@@ -421,6 +421,8 @@ def warnings(case, tmp_path, *settings):
     return json.loads(data["json"])["warnings"]
 
 
+IGNORED = ": is for mode deployment, and does nothing in mode"
+
 WARNED = {
     "a tag": ("deployment", [], "image.digest is not set"),
     "a listener without TLS": ("deployment", [], "0.0.0.0:7420 has no TLS"),
@@ -437,12 +439,26 @@ WARNED = {
     "an existing configuration": ("existing-config", [], "the chart does not see the file"),
     "more pods than partitions": ("deployment-everything", [], "do not make its group faster"),
     "passwords": ("sidecar", ["sidebus.allowInsecureValues=true"], "are in a ConfigMap"),
+    "an image of no registry": ("sidecar", [], "image.repository: sidebus names no registry"),
+    "an image of a folder of no registry": (
+        "sidecar",
+        ["sidebus.image.repository=team/sidebus"],
+        "team/sidebus names no registry",
+    ),
+    "an injected image of no registry": ("injection", [], "sidebus names no registry"),
+    "autoscaling of nodes": ("daemonset", ["autoscaling.enabled=true"], IGNORED),
+    "autoscaling of an example": ("sidecar", ["autoscaling.enabled=true"], IGNORED),
+    "a headless Service of a node": ("daemonset", ["service.headless=true"], IGNORED),
+    "a budget of nodes": ("daemonset", ["podDisruptionBudget.enabled=true"], IGNORED),
+    "a budget of an example": ("sidecar", ["podDisruptionBudget.enabled=true"], IGNORED),
+    "a policy for no pods": ("monitoring", ["networkPolicy.enabled=true"], "mode none has none"),
 }
 
 
-def notes(case):
+def notes(case, *settings):
     """What a person reads after the installation. Only helm 4 says it without a cluster."""
-    answer = helm("install", "r", CHART, "-f", CASES[case][1], "--dry-run=client")
+    flags = [part for setting in settings for part in ("--set", setting)]
+    answer = helm("install", "r", CHART, "-f", CASES[case][1], "--dry-run=client", *flags)
     assert answer.returncode == 0, answer.stderr
     return answer.stdout.partition("\nNOTES:\n")[2]
 
@@ -451,6 +467,24 @@ def test_notes_say_how_to_go_on():
     assert "SIDEBUS_ENDPOINT=r-sidebus.default.svc:7420" in notes("deployment")
     assert "logs deployment/r-sidebus -c app" in notes("sidecar")
     assert "There is no gateway in this release" in notes("monitoring")
+
+
+def test_notes_say_how_to_see_the_status_page():
+    page = "The status page of a pod, at http://127.0.0.1:7421/"
+    command = "\n\n  kubectl -n default port-forward POD 7421\n"
+
+    assert f"{page}, once sidebus.config.admin_pages is true:{command}" in notes("sidecar")
+    assert page + ":" + command in notes("sidecar", "sidebus.config.admin_pages=true")
+    assert f"{page}, if the configuration says admin_pages: true:{command}" in notes(
+        "existing-config"
+    )
+    assert "status page" not in notes("monitoring")
+
+
+def test_notes_warn_where_nothing_is_installed():
+    nothing = [f"{what}.enabled=false" for what in ("podMonitor", "prometheusRule", "dashboard")]
+
+    assert "WARNING: mode: none installs nothing by itself" in notes("monitoring", *nothing)
 
 
 def test_notes_warn():
@@ -468,7 +502,9 @@ def test_warned(reason, tmp_path):
 def test_good_values_are_not_warned_of(tmp_path):
     digest = "sidebus.image.digest=sha256:" + "0" * 64
 
-    assert warnings("sidecar", tmp_path, digest) == []
+    for registry in ("registry.example.com", "localhost", "registry:5000"):
+        image = f"sidebus.image.repository={registry}/sidebus"
+        assert warnings("sidecar", tmp_path, digest, image) == []
     assert warnings("monitoring", tmp_path) == []
 
 
