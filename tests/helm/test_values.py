@@ -73,12 +73,17 @@ REFUSED = {
     "a producer config that nothing brings": (
         "sidecar",
         ["sidebus.config.producer_config_file=./producer.json"],
-        "producer_config_file: nothing brings the file ./producer.json",
+        "producer_config_file: nothing brings ./producer.json",
     ),
     "a schema that nothing brings": (
         "sidecar",
         [ROUTES + ".schema=/etc/sidebus/a.avsc"],
-        "schema: nothing brings the file /etc/sidebus/a.avsc",
+        "schema: nothing brings /etc/sidebus/a.avsc",
+    ),
+    "a directory that nothing brings": (
+        "deployment-everything",
+        ["sidebus.config.schemas.directory=schema"],
+        "schemas.directory: nothing brings schema; put it into sidebus.files",
     ),
     "a route without a key": (
         "sidecar",
@@ -279,6 +284,14 @@ ACCEPTED = {
             "sidebus.extraVolumeMounts[0].name=more",
             "sidebus.extraVolumeMounts[0].mountPath=/etc/sidebus/more",
         ],
+    ),
+    "a directory that files are in": (
+        "deployment-everything",
+        ["sidebus.config.schemas.directory=./schemas/"],
+    ),
+    "the directory of the configuration": (
+        "deployment-everything",
+        ["sidebus.config.schemas.directory=."],
     ),
     "a route that a file completes": (
         "deployment-everything",

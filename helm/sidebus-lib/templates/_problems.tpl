@@ -88,6 +88,9 @@ password|secret|passphrase|key\.pem$|oauthbearer\.config$
 {{- with $config.producer_config_file -}}
 {{- $_ := set $named "producer_config_file" . -}}
 {{- end -}}
+{{- with ($config.schemas | default dict).directory -}}
+{{- $_ := set $named "schemas.directory" . -}}
+{{- end -}}
 {{- range $type, $topics := $config.routes -}}
 {{- range $topic, $route := $topics -}}
 {{- with $route.schema -}}
@@ -98,14 +101,14 @@ password|secret|passphrase|key\.pem$|oauthbearer\.config$
 {{- $problems := list -}}
 {{- range $key, $path := $named -}}
 {{- if not (include "sidebus.bringsFile" (list $ $path)) -}}
-{{- $problems = append $problems (printf "sidebus.config.%s: nothing brings the file %s; put it into sidebus.files, or mount it and say its whole path" $key $path) -}}
+{{- $problems = append $problems (printf "sidebus.config.%s: nothing brings %s; put it into sidebus.files, or mount it and say its whole path" $key $path) -}}
 {{- end -}}
 {{- end -}}
 {{- dict "problems" $problems | toJson -}}
 {{- end -}}
 
 {{/*
-Whether a file may be there: list CONTEXT PATH. Only the directory of the configuration is the chart's alone; elsewhere the
+Whether a file or directory may be there: list CONTEXT PATH. Only the directory of the configuration is the chart's alone; elsewhere the
 image may have it.
 */}}
 {{- define "sidebus.bringsFile" -}}
@@ -114,7 +117,8 @@ image may have it.
 {{- $whole := clean (isAbs $path | ternary $path (printf "/etc/sidebus/%s" $path)) -}}
 {{- $brought := or (contains "${" $path) (not (hasPrefix "/etc/sidebus/" $whole)) -}}
 {{- range $file, $_ := $values.files -}}
-{{- $brought = or $brought (eq $whole (clean (printf "/etc/sidebus/%s" $file))) -}}
+{{- $file = clean (printf "/etc/sidebus/%s" $file) -}}
+{{- $brought = or $brought (eq $whole $file) (hasPrefix (printf "%s/" $whole) $file) -}}
 {{- end -}}
 {{- range $values.extraVolumeMounts -}}
 {{- $brought = or $brought (eq $whole (clean .mountPath)) (hasPrefix (printf "%s/" (clean .mountPath)) $whole) -}}

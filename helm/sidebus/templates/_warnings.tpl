@@ -46,7 +46,7 @@
 {{- end -}}
 {{- end -}}
 {{- if and (or (ne .Values.mode "none") .Values.injection.enabled) (not (regexMatch "^(localhost|[^/]*[.:][^/]*)/" $values.image.repository)) -}}
-{{- $warnings = append $warnings (printf "sidebus.image.repository: %s names no registry, so nodes look for it at their default, which does not have it; say registry.example.com/sidebus, where yours is" $values.image.repository) -}}
+{{- $warnings = append $warnings (printf "sidebus.image.repository: %s names no registry, so nodes look at their default, where Sidebus itself is not; say where yours is, as in registry.example.com/sidebus" $values.image.repository) -}}
 {{- end -}}
 {{- range $ignored := (include "sidebus-chart.ignored" . | fromJson).ignored -}}
 {{- $warnings = append $warnings $ignored -}}
