@@ -7,17 +7,20 @@ are for other pods.
 {{- end -}}
 
 {{- define "sidebus.hasExistingConfig" -}}
-{{- if or .Values.sidebus.existingConfig.configMap .Values.sidebus.existingConfig.secret }}true{{ end -}}
+{{- include "sidebus.requireAlias" . -}}
+{{- $existing := .Values.sidebus.existingConfig | default dict -}}
+{{- if or $existing.configMap $existing.secret }}true{{ end -}}
 {{- end -}}
 
 {{/* Name of the configuration file. */}}
 {{- define "sidebus.configFile" -}}
-{{- if include "sidebus.hasExistingConfig" . }}{{ .Values.sidebus.existingConfig.key }}{{ else }}config.yaml{{ end -}}
+{{- if include "sidebus.hasExistingConfig" . }}{{ .Values.sidebus.existingConfig.key | default "config.yaml" }}{{ else }}config.yaml{{ end -}}
 {{- end -}}
 
 {{/* The configuration as the gateway gets it, as YAML: what was given, and what the chart sets. */}}
 {{- define "sidebus.config" -}}
-{{- $config := deepCopy .Values.sidebus.config -}}
+{{- include "sidebus.requireAlias" . -}}
+{{- $config := .Values.sidebus.config | default dict | deepCopy -}}
 {{- if not $config.listen -}}
 {{- $_ := set $config "listen" (list "unix:/run/sidebus/sidebus.sock") -}}
 {{- end -}}
@@ -36,6 +39,11 @@ are for other pods.
 {{- dict "addresses" $addresses | toJson -}}
 {{- end -}}
 
+{{/* Whether an address, as it is included with, is one that no other machine can reach. */}}
+{{- define "sidebus.isLocal" -}}
+{{- if regexMatch `^(unix:|127\.|localhost:|\[(::|(0+:){7})0*1\]:)` . }}true{{ end -}}
+{{- end -}}
+
 {{/* Where the application finds the gateway: the first listener. */}}
 {{- define "sidebus.endpoint" -}}
 {{- $first := first (include "sidebus.addresses" . | fromJson).addresses -}}
@@ -50,7 +58,7 @@ unix://{{ $first | trimPrefix "unix:" | trimPrefix "//" }}
 {{- define "sidebus.servicePort" -}}
 {{- $port := "" -}}
 {{- range (include "sidebus.addresses" . | fromJson).addresses -}}
-{{- if not (or $port (hasPrefix "unix:" .) (hasPrefix "127." .) (hasPrefix "localhost:" .) (hasPrefix "[::1]" .)) -}}
+{{- if not (or $port (include "sidebus.isLocal" .)) -}}
 {{- $port = splitList ":" . | last -}}
 {{- end -}}
 {{- end -}}
@@ -66,7 +74,7 @@ unix://{{ $first | trimPrefix "unix:" | trimPrefix "//" }}
 
 {{/* Seconds of shutdown.grace, rounded up. An existing configuration is taken to have the default. */}}
 {{- define "sidebus.graceSeconds" -}}
-{{- $shutdown := .Values.sidebus.config.shutdown | default dict -}}
+{{- $shutdown := (.Values.sidebus.config | default dict).shutdown | default dict -}}
 {{- $milliseconds := include "sidebus.milliseconds" ($shutdown.grace | default "20s") | int64 -}}
 {{- div (add $milliseconds 999) 1000 -}}
 {{- end -}}

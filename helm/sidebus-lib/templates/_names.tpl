@@ -3,7 +3,16 @@
 0.1.0
 {{- end -}}
 
+{{/* The values of this chart are where its templates look for them. */}}
+{{- define "sidebus.requireAlias" -}}
+{{- $values := .Values.sidebus | default dict -}}
+{{- if not (or $values.image $values.probes) -}}
+{{- fail "\n\n* Chart.yaml: the dependency sidebus-lib needs `alias: sidebus`\n" -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "sidebus.image" -}}
+{{- include "sidebus.requireAlias" . -}}
 {{- $image := .Values.sidebus.image -}}
 {{- if $image.digest -}}
 {{ $image.repository }}@{{ $image.digest }}
@@ -13,6 +22,7 @@
 {{- end -}}
 
 {{- define "sidebus.configMapName" -}}
+{{- include "sidebus.requireAlias" . -}}
 {{ .Values.sidebus.configMapName | default (printf "%s-sidebus" (.Release.Name | trunc 55 | trimSuffix "-")) }}
 {{- end -}}
 

@@ -9,6 +9,7 @@ For the pods of a chart. Each is included with the chart's own context, `include
 
 {{/* First of `initContainers:`, before those that publish. */}}
 {{- define "sidebus.initContainers" -}}
+{{- include "sidebus.requireAlias" . -}}
 {{- if .Values.sidebus.native }}
 {{- include "sidebus.containerItem" . }}
 {{- end }}
@@ -16,6 +17,7 @@ For the pods of a chart. Each is included with the chart's own context, `include
 
 {{/* Of `containers:`; nothing unless `native` is false. */}}
 {{- define "sidebus.containers" -}}
+{{- include "sidebus.requireAlias" . -}}
 {{- if not .Values.sidebus.native }}
 {{- include "sidebus.containerItem" . }}
 {{- end }}
@@ -23,7 +25,8 @@ For the pods of a chart. Each is included with the chart's own context, `include
 
 {{/* Of `volumes:`. */}}
 {{- define "sidebus.volumes" -}}
-{{- $existing := .Values.sidebus.existingConfig -}}
+{{- include "sidebus.requireAlias" . -}}
+{{- $existing := .Values.sidebus.existingConfig | default dict -}}
 - name: sidebus-config
 {{- if $existing.secret }}
   secret:
@@ -85,5 +88,6 @@ sidebus.dev/gateway: {{ .Release.Name | quote }}
 
 {{/* Of the pod's `securityContext:`: the application may open the socket. */}}
 {{- define "sidebus.podSecurityContext" -}}
+{{- include "sidebus.requireAlias" . -}}
 fsGroup: {{ .Values.sidebus.fsGroup }}
 {{- end -}}

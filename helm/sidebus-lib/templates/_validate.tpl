@@ -2,12 +2,18 @@
 What no schema can say. Fails with everything that is wrong, each with the way to mend it.
 */}}
 {{- define "sidebus.validate" -}}
+{{- include "sidebus.requireAlias" . -}}
 {{- $values := .Values.sidebus -}}
 {{- $problems := list -}}
+{{- /* Helm holds nobody to the kubeVersion of a dependency. */ -}}
+{{- if and $values.native (not (include "sidebus.isStandalone" .)) (semverCompare "<1.29.0-0" .Capabilities.KubeVersion.Version) -}}
+{{- $problems = append $problems (printf "kubeVersion: a native sidecar needs Kubernetes 1.29 or newer, this is %s; say sidebus.native: false for a plain container" .Capabilities.KubeVersion.Version) -}}
+{{- end -}}
 {{- if and $values.image.tag $values.image.digest -}}
 {{- $problems = append $problems "sidebus.image: tag and digest are both set; say one of them" -}}
 {{- end -}}
-{{- if and $values.existingConfig.configMap $values.existingConfig.secret -}}
+{{- $existing := $values.existingConfig | default dict -}}
+{{- if and $existing.configMap $existing.secret -}}
 {{- $problems = append $problems "sidebus.existingConfig: configMap and secret are both set; say one of them" -}}
 {{- end -}}
 {{- if include "sidebus.hasExistingConfig" . -}}
@@ -39,35 +45,4 @@ What no schema can say. Fails with everything that is wrong, each with the way t
 {{- if $problems -}}
 {{- fail (printf "\n\n* %s\n" (join "\n* " $problems)) -}}
 {{- end -}}
-{{- end -}}
-
-{{/* Problems of `config`, as JSON: {"problems": [...]}. */}}
-{{- define "sidebus.configProblems" -}}
-{{- $config := .Values.sidebus.config -}}
-{{- $problems := list -}}
-{{- range $key := list "admin" "probes" "admin_api" -}}
-{{- if hasKey $config $key -}}
-{{- $problems = append $problems (printf "sidebus.config.%s: the chart sets it; remove it" $key) -}}
-{{- end -}}
-{{- end -}}
-{{- $broker := $config.broker | default dict -}}
-{{- if not $broker.kind -}}
-{{- $problems = append $problems "sidebus.config.broker: is required, for example {kind: kafka, kafka: {bootstrap_servers: [\"kafka:9092\"]}}" -}}
-{{- else if and (eq $broker.kind "kafka") (not ($broker.kafka | default dict).bootstrap_servers) -}}
-{{- $problems = append $problems "sidebus.config.broker.kafka.bootstrap_servers: is required for kind kafka" -}}
-{{- end -}}
-{{- range $name, $_ := ($broker.kafka | default dict).properties -}}
-{{- if and (regexMatch "password|secret|key\\.pem$" $name) (not $.Values.sidebus.allowInsecureValues) -}}
-{{- $problems = append $problems (printf "sidebus.config.broker.kafka.properties.%s: a secret does not belong into a ConfigMap; put the configuration into a Secret and say sidebus.existingConfig.secret (or sidebus.allowInsecureValues: true)" $name) -}}
-{{- end -}}
-{{- end -}}
-{{- range (include "sidebus.addresses" . | fromJson).addresses -}}
-{{- if gt (len (trimPrefix "unix:" . | trimPrefix "//")) 107 -}}
-{{- $problems = append $problems (printf "sidebus.config.listen: %s is longer than the 107 bytes of a socket's path" .) -}}
-{{- end -}}
-{{- end -}}
-{{- if and (include "sidebus.isStandalone" .) (not (include "sidebus.servicePort" .)) -}}
-{{- $problems = append $problems (printf "sidebus.config.listen: other pods reach none of the listeners, and mode %s is for them. Without TLS, in a network that something else protects: [{address: \"0.0.0.0:7420\", allow_insecure: true}]" .Values.mode) -}}
-{{- end -}}
-{{- dict "problems" $problems | toJson -}}
 {{- end -}}

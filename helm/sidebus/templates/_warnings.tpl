@@ -1,7 +1,7 @@
 {{/* What is allowed and may be a mistake, as JSON: {"warnings": [...]}. */}}
 {{- define "sidebus-chart.warnings" -}}
 {{- $values := .Values.sidebus -}}
-{{- $config := $values.config -}}
+{{- $config := $values.config | default dict -}}
 {{- $limits := $values.resources.limits | default dict -}}
 {{- $warnings := list -}}
 {{- if ne .Values.mode "none" -}}
@@ -26,7 +26,7 @@
 {{- if $config.reflection -}}
 {{- $warnings = append $warnings "sidebus.config.reflection is on; it is for development" -}}
 {{- end -}}
-{{- if eq ($config.broker | default dict | dig "kind" "") "embedded" -}}
+{{- if eq (($config.broker | default dict).kind | default "") "embedded" -}}
 {{- $warnings = append $warnings "sidebus.config.broker.kind: embedded keeps events in the memory of one pod and forgets them; it is for trying things out" -}}
 {{- end -}}
 {{- if not $values.image.digest -}}
@@ -45,5 +45,34 @@
 {{- $warnings = append $warnings "autoscaling: more pods than a topic has partitions do not make its group faster" -}}
 {{- end -}}
 {{- end -}}
+{{- if and (or (ne .Values.mode "none") .Values.injection.enabled) (not (regexMatch "^(localhost|[^/]*[.:][^/]*)/" $values.image.repository)) -}}
+{{- $warnings = append $warnings (printf "sidebus.image.repository: %s names no registry, so nodes look at their default, where Sidebus itself is not; say where yours is, as in registry.example.com/sidebus" $values.image.repository) -}}
+{{- end -}}
+{{- range $ignored := (include "sidebus-chart.ignored" . | fromJson).ignored -}}
+{{- $warnings = append $warnings $ignored -}}
+{{- end -}}
 {{- dict "warnings" $warnings | toJson -}}
+{{- end -}}
+
+{{/* Settings that do nothing in this mode, as JSON: {"ignored": [...]}. */}}
+{{- define "sidebus-chart.ignored" -}}
+{{- $mode := .Values.mode -}}
+{{- $ignored := list -}}
+{{- if ne $mode "deployment" -}}
+{{- $given := dict "autoscaling.enabled" .Values.autoscaling.enabled "podDisruptionBudget.enabled" .Values.podDisruptionBudget.enabled "service.headless" .Values.service.headless -}}
+{{- range $name, $on := $given -}}
+{{- if $on -}}
+{{- $ignored = append $ignored (printf "%s: is for mode deployment, and does nothing in mode %s" $name $mode) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if eq $mode "none" -}}
+{{- if .Values.networkPolicy.enabled -}}
+{{- $ignored = append $ignored "networkPolicy.enabled: is for the pods of this release, and mode none has none" -}}
+{{- end -}}
+{{- if not (or .Values.podMonitor.enabled .Values.prometheusRule.enabled .Values.dashboard.enabled .Values.injection.enabled .Values.extraObjects) -}}
+{{- $ignored = append $ignored "mode: none installs nothing by itself; enable podMonitor, prometheusRule, dashboard or injection" -}}
+{{- end -}}
+{{- end -}}
+{{- dict "ignored" $ignored | toJson -}}
 {{- end -}}

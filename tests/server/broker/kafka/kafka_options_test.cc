@@ -75,7 +75,10 @@ TEST_F(KafkaOptionsTest, AValueThatLibrdkafkaWouldShortenIsRefusedAndNotRepeated
 }
 
 TEST_F(KafkaOptionsTest, AConsumerOfABlankGroupIsRefused) {
-  EXPECT_FALSE(MakeConsumerConf(options_, {.group = " "}, 1 << 20, log_).ok());
+  ConsumerOptions consumer;
+  consumer.group = " ";
+
+  EXPECT_FALSE(MakeConsumerConf(options_, consumer, 1 << 20, log_).ok());
 }
 
 class KafkaReservedPropertyTest : public KafkaOptionsTest,
