@@ -71,7 +71,7 @@ def test_the_sidecar_is_what_operators_are_promised():
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "resources": {
             "requests": {"cpu": "50m", "memory": "64Mi"},
-            "limits": {"memory": "192Mi"},
+            "limits": {"memory": "224Mi"},
         },
         "securityContext": {
             "runAsNonRoot": True,

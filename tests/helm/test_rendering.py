@@ -117,7 +117,7 @@ def test_the_container_that_a_policy_injects_is_the_sidecar():
     variables = SimpleNamespace(
         args=["serve", "--config=/etc/sidebus/config.yaml"],
         requests={"cpu": "50m", "memory": "64Mi"},
-        limits={"memory": "192Mi"},
+        limits={"memory": "224Mi"},
     )
     cel = {"variables": variables, "dyn": lambda value: value, "true": True, "false": False}
 

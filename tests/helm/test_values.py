@@ -444,7 +444,7 @@ WARNED = {
     "a memory limit that is too small": (
         "sidecar",
         ["sidebus.config.limits.memory=1GiB"],
-        "192Mi is less than config.limits.memory (1GiB)",
+        "224Mi is less than config.limits.memory (1GiB)",
     ),
     "reflection": ("sidecar-embedded", [], "reflection is on"),
     "the embedded broker": ("sidecar-embedded", [], "forgets them"),
