@@ -88,12 +88,27 @@ Page ProbePage(const ProbeResult& result, bool verbose) {
   return page;
 }
 
+// What is there to ask, for those who asked for something else.
+std::string_view OtherPaths(const AdminServer::Options& options) {
+  if (options.probes_only) return "Try /livez, /readyz or /startupz.\n";
+  return options.has_pages ? "Try /, /livez, /readyz, /startupz or /metrics.\n"
+                           : "Try /livez, /readyz, /startupz or /metrics.\n";
+}
+
+Page NotFound(std::string_view what, std::string_view other_paths) {
+  Page page;
+  page.status = 404;
+  page.body = fmt::format("{} {}", what, other_paths);
+  return page;
+}
+
 // Answers one path; what is below it is not found.
 class PageHandler final : public CivetHandler {
  public:
   using Make = std::function<Page(bool verbose)>;
 
-  PageHandler(std::string path, Make make) : path_(std::move(path)), make_(std::move(make)) {}
+  PageHandler(std::string path, Make make, std::string_view other_paths)
+      : path_(std::move(path)), make_(std::move(make)), other_paths_(other_paths) {}
 
   bool handleGet(CivetServer*, mg_connection* connection) override {
     return Answer(connection, true);
@@ -113,10 +128,7 @@ class PageHandler final : public CivetHandler {
   bool Answer(mg_connection* connection, bool with_body) {
     const mg_request_info* request = mg_get_request_info(connection);
     if (path_ != request->local_uri) {
-      return Send(connection,
-                  {404, "text/plain; charset=utf-8",
-                   "Not found. Try /, /livez, /readyz, /startupz or /metrics.\n"},
-                  with_body);
+      return Send(connection, NotFound("Not found.", other_paths_), with_body);
     }
     const std::string_view query = request->query_string != nullptr ? request->query_string : "";
     return Send(connection, make_(query == "verbose" || query.starts_with("verbose=")), with_body);
@@ -129,6 +141,7 @@ class PageHandler final : public CivetHandler {
 
   const std::string path_;
   const Make make_;
+  const std::string_view other_paths_;
 };
 
 // Connects to a port of this machine and goes away. A failure does not matter.
@@ -159,7 +172,8 @@ class AdminServer::Impl {
   // Throws CivetException when the address cannot be bound.
   Impl(const Options& options, Metrics& metrics, const ProbeSource& probes,
        const StatusSource& status)
-      : server_({"listening_ports", ListeningPort(options), "num_threads", "4",
+      : other_paths_(OtherPaths(options)),
+        server_({"listening_ports", ListeningPort(options), "num_threads", "4",
                  "request_timeout_ms", options.probes_only ? "500" : "2000", "enable_keep_alive",
                  "no", "max_request_size", "16384"}) {
     AddPage("/livez", [&](bool verbose) { return ProbePage(probes.Live(), verbose); });
@@ -170,10 +184,15 @@ class AdminServer::Impl {
         return Page{200, "text/plain; version=0.0.4; charset=utf-8", metrics.Serialize()};
       });
     }
-    if (options.has_pages && !options.probes_only) {
+    if (options.probes_only) {
+      AddPage("", [](bool) { return Page(); });  // catches every other path: not found
+    } else if (options.has_pages) {
       AddStatusPage(status);
     } else {
-      AddPage("", [](bool) { return Page(); });  // catches every other path: not found
+      // Catches every other path, too.
+      AddPage("/", [paths = other_paths_](bool) {
+        return NotFound("The status page is off here: `admin_pages: true` turns it on.", paths);
+      });
     }
   }
 
@@ -202,10 +221,11 @@ class AdminServer::Impl {
   }
 
   void AddPage(const std::string& path, PageHandler::Make make) {
-    handlers_.push_back(std::make_unique<PageHandler>(path, std::move(make)));
+    handlers_.push_back(std::make_unique<PageHandler>(path, std::move(make), other_paths_));
     server_.addHandler(path.empty() ? "/" : path, *handlers_.back());
   }
 
+  const std::string_view other_paths_;
   std::vector<std::unique_ptr<PageHandler>> handlers_;  // outlive the server's threads
   CivetServer server_;
 };

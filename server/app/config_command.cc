@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
+#include "server/app/outside_check.h"
 #include "server/app/schema_check.h"
 #include "server/config/config_print.h"
 #include "server/config/config_schema.h"
@@ -70,6 +71,7 @@ void ShowProblems(const ConfigReading& reading, std::ostream& err) {
 
 int Check(const Invocation& invocation, const ConfigCommandContext& context) {
   ConfigReading reading = ReadConfig(invocation.sources);
+  CheckOutsideOptions(reading);
   CheckSchemaFiles(reading);
   const Counts counts = reading.loaded ? Count(reading.loaded->config) : Counts{};
   if (invocation.format == "json") {

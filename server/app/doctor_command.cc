@@ -15,6 +15,7 @@
 #include "server/app/doctor.h"
 #include "server/app/doctor_report.h"
 #include "server/app/doctor_surroundings.h"
+#include "server/app/outside_check.h"
 #include "server/app/schema_check.h"
 #include "server/base/log.h"
 #include "server/broker/kafka/kafka_options.h"
@@ -49,6 +50,7 @@ int RunDoctor(const DoctorOrder& order) {
   };
 
   ConfigReading reading = ReadConfig(order.sources);
+  CheckOutsideOptions(reading);
   CheckSchemaFiles(reading);
   for (const Finding& finding : JudgeConfiguration(reading)) tell(finding);
   std::unique_ptr<Doctor> doctor;

@@ -10,6 +10,7 @@
 #include "server/app/commands.h"
 #include "server/app/config_command.h"
 #include "server/app/gateway.h"
+#include "server/app/outside_check.h"
 #include "server/app/signals.h"
 #include "server/base/log.h"
 #include "server/broker/kafka/kafka_options.h"
@@ -44,6 +45,7 @@ int ExitCodeFor(const Gateway::Leftovers& left) {
 int Serve(const ConfigSources& sources) {
   Signals signals;  // before any thread is started
   ConfigReading reading = ReadConfig(sources);
+  CheckOutsideOptions(reading);
   for (const ConfigProblem& problem : reading.problems) {
     std::fprintf(stderr, "sidebus: %s\n", problem.ToString().c_str());
   }

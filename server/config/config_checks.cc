@@ -156,6 +156,12 @@ void CheckSchemas(ConfigDraft& draft) {
     draft.AddProblem("schema_registry.url",
                      "expected http:// or https:// and a host, for example http://registry:8081");
   }
+  // `config print` shows the URL. Wherever the '@' is: a password may have a '/' that it should not.
+  if (registry.url.find('@') != std::string::npos) {
+    draft.AddProblem("schema_registry.url",
+                     "has an '@', as after a user and a password: put these into files, and name "
+                     "them in username_file and password_file (an '@' of the path is %40)");
+  }
   if (registry.username_file.empty() != registry.password_file.empty()) {
     const bool has_user = !registry.username_file.empty();
     draft.AddProblem(has_user ? "schema_registry.username_file" : "schema_registry.password_file",

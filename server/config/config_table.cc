@@ -82,8 +82,8 @@ const std::vector<ConfigRow>& Rows() {
       {"schema_registry.url", [](Config& c) -> auto& { return c.schema_registry.url; },
        "", "", "", kYes,
        "Schema registry with Confluent's API: `http://registry:8081`, with the path that the API is "
-       "under, if there is one. `encoding: openedx` needs it. Files below are relative to this "
-       "one."},
+       "under, if there is one, and without a user and a password, which have files. `encoding: "
+       "openedx` needs it. Files below are relative to this one."},
       {"schema_registry.username_file",
        [](Config& c) -> auto& { return c.schema_registry.username_file; }, "", "", "", kYes,
        "File with the user name for it; with `password_file`, or neither."},

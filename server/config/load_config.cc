@@ -295,6 +295,7 @@ class Loader {
       }
       loaded.origins.emplace(row.path, std::move(origin));
     }
+    loaded.places = std::move(draft_.places);
     return reading;
   }
 

@@ -43,6 +43,8 @@ struct LoadedConfig {
   std::vector<ConfigProblem> warnings;  // for the log and for `sidebus config check`
   // Where the event_key_field of a route (event type, topic) was written; `what` is empty.
   std::map<std::pair<std::string, std::string>, ConfigProblem> key_places;
+  // Where each key that was given was written, by path; `what` is empty.
+  std::map<std::string, ConfigProblem, std::less<>> places;
   // Key path of each row of the table -> "default", "config.yaml:3", "environment NAME" or
   // "flag --name".
   std::map<std::string, std::string, std::less<>> origins;

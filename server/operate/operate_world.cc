@@ -1,6 +1,7 @@
 #include "server/operate/operate_world.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "fmt/format.h"
 #include "server/base/error.h"
@@ -22,6 +23,12 @@ std::vector<std::string> KnownTopics(const OperateWorld& world, const std::strin
   std::sort(topics.begin(), topics.end());
   topics.erase(std::unique(topics.begin(), topics.end()), topics.end());
   return topics;
+}
+
+std::string PrefixHint(const Router& router, std::string_view topic) {
+  const std::optional<std::string> without = router.TopicOf(topic);
+  if (!without.has_value() || *without == topic) return "";
+  return fmt::format("names are without the prefix `{}-`: \"{}\"", router.topic_prefix(), *without);
 }
 
 absl::Status CheckGroupName(std::string_view group) {

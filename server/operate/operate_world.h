@@ -32,6 +32,10 @@ struct OperateWorld {
 // With prefix: the topics of the configuration and those that this process reads for the group.
 std::vector<std::string> KnownTopics(const OperateWorld& world, const std::string& group);
 
+// For whoever took the name of a topic that is not there from Kafka's tools or the log: that names are without
+// the prefix, and what this one is then. Empty: it does not begin with the prefix.
+std::string PrefixHint(const Router& router, std::string_view topic);
+
 // START_INVALID: no group can have that name.
 absl::Status CheckGroupName(std::string_view group);
 

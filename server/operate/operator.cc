@@ -109,8 +109,20 @@ absl::Status Operator::SettleHead(const SettleHeadOrder& order) {
                                  order.group));
   }
   // The first one has the consumer; those behind it wait for its end.
-  return subscriptions.front()->SettleHead(
+  const auto& subscription = subscriptions.front();
+  absl::Status settled = subscription->SettleHead(
       order.head, order.action, std::string_view(order.reason).substr(0, kMaxDeadDetail));
+  const std::string hint = PrefixHint(*world_.router, order.head.topic);
+  if (settled.ok() || hint.empty()) return settled;
+  const bool is_here = std::ranges::any_of(subscription->Explain(), [&](const auto& partition) {
+    return partition.topic == order.head.topic;
+  });
+  if (is_here) return settled;
+  return MakeError(Reason::kOffsetOutOfRange,
+                   fmt::format("settle the head of {}/{}: this gateway does not have the "
+                               "partition: {}",
+                               order.head.topic, order.head.partition, hint),
+                   {{std::string(error_key::kTopic), order.head.topic}});
 }
 
 void Operator::Seek(SeekOrder order, Done<SeekResult> done) {

@@ -43,12 +43,13 @@ void ReadingJob::FindEnds() {
 
 void ReadingJob::Read(TopicEnds ends) {
   if (ends.partitions == 0) {
-    return Finish(
-        MakeError(Reason::kTopicMissing,
-                  fmt::format("there is no topic \"{}\"; a dead-letter topic is made when "
-                              "the first event goes there",
-                              plan_.topic),
-                  {{std::string(error_key::kTopic), plan_.topic}}));
+    const std::string hint = PrefixHint(*world_.router, plan_.topic);
+    return Finish(MakeError(
+        Reason::kTopicMissing,
+        fmt::format("there is no topic \"{}\"{}", plan_.topic,
+                    hint.empty() ? "; a dead-letter topic is made when the first event goes there"
+                                 : ": " + hint),
+        {{std::string(error_key::kTopic), plan_.topic}}));
   }
   if (ends.unread.empty()) return Finish(absl::OkStatus());
   const std::uint64_t buffer = std::max(2 * plan_.batch_bytes, LeastBuffer(ends.partitions));

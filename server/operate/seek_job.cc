@@ -188,8 +188,10 @@ absl::Status SeekJob::MissingTopic(const std::vector<Position>& found) const {
   for (const std::string& full : topics_) {
     if (std::ranges::any_of(found, [&](const auto& one) { return one.topic == full; })) continue;
     const std::string topic = world_.router->TopicOf(full).value_or("");
+    const std::string hint = PrefixHint(*world_.router, topic);
     return MakeError(Reason::kTopicMissing,
-                     fmt::format("seek: topic {} does not exist: check its name", topic),
+                     fmt::format("seek: topic {} does not exist: {}", topic,
+                                 hint.empty() ? "check its name" : hint),
                      {{std::string(error_key::kTopic), topic}});
   }
   return absl::OkStatus();
@@ -246,6 +248,7 @@ void SeekJob::CloseHere() {
         self->world_.clock.Now() + self->world_.groups.members_stay() + kSeekPatience;
     self->Describe(&SeekJob::OnClosed);
   });
+  if (order_.force) LogEndOfStreams();
   for (const auto& subscription : here_) {
     if (order_.force) {
       subscription->Drain(world_.revoke_grace, kDrainReason);
@@ -255,6 +258,14 @@ void SeekJob::CloseHere() {
     }
     subscription->WhenClosed([closed](const auto&) {});
   }
+}
+
+void SeekJob::LogEndOfStreams() const {
+  std::size_t streams = 0;
+  for (const auto& subscription : here_) streams += subscription->streams();
+  if (streams == 0) return;
+  Log(LogLevel::kWarning, "an operator ends the streams of a group to move it",
+      {{"group", order_.group}, {"streams", streams}});
 }
 
 // Its last commit may have moved it.

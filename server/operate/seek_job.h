@@ -51,6 +51,7 @@ class SeekJob final : public std::enable_shared_from_this<SeekJob> {
   void OnBounds(const std::vector<Position>& begins, const std::vector<Position>& ends);
   void SetTargets(Offsets targets);
   void CloseHere();
+  void LogEndOfStreams() const;
   void OnClosed(GroupDescription found);
   void Write();
   void OnWritten(const absl::Status& written);

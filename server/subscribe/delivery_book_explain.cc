@@ -93,14 +93,17 @@ absl::Status DeliveryBook::SettleHead(const Position& head, Nack::Action action,
   PartitionBuffer& partition = *found->second;
   BufferedRecord* const record = partition.records.front();
   if (record == nullptr || record->offset != head.offset) return NotTheHead(partition, head.offset);
-  Log(LogLevel::kWarning, "an operator settles the head of a partition",
-      {{"group", settings_.group},
-       {"topic", head.topic},
-       {"partition", head.partition},
-       {"offset", head.offset},
-       {"action", action == Nack::Action::kSkip ? "skip" : "reject"},
-       {"reason", reason}});
+  const auto log = [&] {
+    Log(LogLevel::kWarning, "an operator settles the head of a partition",
+        {{"group", settings_.group},
+         {"topic", head.topic},
+         {"partition", head.partition},
+         {"offset", head.offset},
+         {"action", action == Nack::Action::kSkip ? "skip" : "reject"},
+         {"reason", reason}});
+  };
   if (action == Nack::Action::kSkip) {
+    log();
     // What is no event has no type whose series could count it.
     if (record->type == nullptr) {
       Finish(*record, now);
@@ -115,6 +118,7 @@ absl::Status DeliveryBook::SettleHead(const Position& head, Nack::Action action,
                      "the record is halted already, and dead letters are off: skip it, or mend "
                      "what rejects it");
   }
+  log();
   NoteFailure(*record, reason, now);
   LeaveState(*record);
   GiveUp(*record, DeadReason::kRejected, true);

@@ -1,6 +1,7 @@
 """`sidebus config check|print|schema`."""
 
 import json
+import socket
 
 import pytest
 from conftest import ROOT
@@ -88,6 +89,94 @@ def test_a_file_that_cannot_be_read_is_a_problem_like_any_other(file, tmp_path, 
 
     assert done.returncode == 1
     assert "error: " in done.stderr
+
+
+# What only librdkafka and the client of the schema registry refuse, and how their words begin.
+PROPERTIES = {
+    "security.protocol: sslx": '"security.protocol": librdkafka does not take this value',
+    "fetch.wait.max.ms: '500000'": '"fetch.wait.max.ms": librdkafka does not take this value',
+    "linger.ms: '-4'": '"linger.ms": librdkafka does not take this value',
+    "security.protocol: sasl_plaintext, sasl.mechanisms: FOO": "cannot make a Kafka client: ",
+    "security.protocol: sasl_plaintext, sasl.mechanisms: PLAIN": "cannot make a Kafka client: ",
+    "security.protocol: ssl, ssl.ca.location: /nope.pem": "cannot make a Kafka client: ",
+}
+REGISTRIES = {
+    "url: http://r, ca_file: /nope.pem": ("ca_file", "the file cannot be opened"),
+    "url: http://r, username_file: /nope, password_file: /nope": (
+        "username_file",
+        "the file cannot be opened",
+    ),
+    "url: 'http://r?a=b'": ("url", "has a query"),
+    "url: 'http://user:s3cret@r:8081'": ("url", "has an '@'"),
+}
+TYPES = "producer_config: {a.type: {a: {event_key_field: '', enabled: true}}}\n"
+REFUSED = [
+    *(
+        (
+            f"broker: {{kind: {kind}, kafka: {{{servers}properties: {{{given}}}}}}}",
+            "broker.kafka.properties",
+            said,
+        )
+        for kind, servers in [
+            ("kafka", "bootstrap_servers: ['127.0.0.1:1'], "),
+            ("embedded", ""),
+        ]
+        for given, said in PROPERTIES.items()
+    ),
+    *(
+        (
+            f"broker: {{kind: embedded}}\nschema_registry: {{{given}}}",
+            f"schema_registry.{key}",
+            said,
+        )
+        for given, (key, said) in REGISTRIES.items()
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "path", "said"), REFUSED)
+def test_check_and_serve_refuse_the_same_with_the_same_words(file, text, path, said):
+    written = file(f"listen: ['127.0.0.1:0']\nadmin: 127.0.0.1:0\n{TYPES}{text}\n")
+
+    check = sidebus("config", "check", "--config", written)
+    serve = sidebus("serve", "--config", written)
+
+    assert (check.returncode, serve.returncode) == (1, 1)
+    (refusal, count) = check.stderr.splitlines()
+    assert count == "1 problem"
+    assert refusal.startswith(f"error: {written}:")
+    assert f": {path}: {said}" in refusal
+    assert serve.stderr.splitlines() == [refusal.replace("error: ", "sidebus: ", 1)]
+    assert "s3cret" not in check.stderr
+
+
+def test_what_check_takes_of_a_broker_it_takes_without_asking_it(file):
+    with socket.create_server(("127.0.0.1", 0)) as broker:
+        address = f"127.0.0.1:{broker.getsockname()[1]}"
+        written = file(
+            f"{TYPES}broker: {{kind: kafka, kafka: {{bootstrap_servers: ['{address}'], properties: "
+            "{security.protocol: sasl_plaintext, sasl.mechanisms: PLAIN, sasl.username: me, "
+            f"sasl.password: mine}}}}}}\nschema_registry: {{url: 'http://{address}'}}\n"
+        )
+
+        done = sidebus("config", "check", "--config", written)
+
+        assert (done.returncode, done.stderr) == (0, "")
+        broker.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            broker.accept()
+
+
+def test_print_shows_no_url_with_a_password(file):
+    written = file(
+        "broker: {kind: embedded}\nschema_registry: {url: 'http://user:s3cret@r:8081'}\n"
+    )
+
+    done = sidebus("config", "print", "--config", written)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "password_file" in done.stderr
+    assert "s3cret" not in done.stderr
 
 
 def printed(*arguments, **more):

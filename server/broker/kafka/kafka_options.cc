@@ -278,4 +278,15 @@ absl::StatusOr<KafkaClient> MakeClient(rd_kafka_type_t type, KafkaConf conf) {
   return client;
 }
 
+absl::Status CheckProperties(const KafkaBrokerOptions& options) {
+  KafkaBrokerOptions without = options;
+  without.bootstrap_servers.clear();
+  KafkaLog log("check");
+  absl::StatusOr<KafkaConf> conf = MakeProducerConf(without, log);
+  if (!conf.ok()) return conf.status();
+  // It has no servers by intent, and what else it warns of the real producer says again.
+  rd_kafka_conf_set_log_cb(conf->get(), [](const rd_kafka_t*, int, const char*, const char*) {});
+  return MakeClient(RD_KAFKA_PRODUCER, *std::move(conf)).status();
+}
+
 }  // namespace sidebus

@@ -118,4 +118,8 @@ absl::StatusOr<KafkaConf> MakeConsumerConf(const KafkaBrokerOptions& options,
 // Makes the client; takes `conf`.
 absl::StatusOr<KafkaClient> MakeClient(rd_kafka_type_t type, KafkaConf conf);
 
+// What MakeProducerConf() and MakeClient() say to the options, of a producer that knows no servers and is
+// gone at once: nobody is connected to.
+absl::Status CheckProperties(const KafkaBrokerOptions& options);
+
 }  // namespace sidebus

@@ -151,7 +151,8 @@ TEST_F(AdminServerTest, AProbesOnlyServerHasNeitherMetricsNorAStatusPage) {
               StartsWith("HTTP/1.1 200"));
   for (const std::string path : {"/metrics", "/", "/status.json"}) {
     EXPECT_THAT(Exchange(probes_only->address(), "GET " + path + " HTTP/1.1\r\nHost: x\r\n\r\n"),
-                StartsWith("HTTP/1.1 404"));
+                AllOf(StartsWith("HTTP/1.1 404"),
+                      HasSubstr("\r\n\r\nNot found. Try /livez, /readyz or /startupz.\n")));
   }
 }
 
@@ -194,15 +195,26 @@ TEST_F(AdminServerTest, WhereStrangersCanAskThereAreMetricsAndNoStatusPage) {
   };
 
   EXPECT_THAT(ask("/metrics"), StartsWith("HTTP/1.1 200"));
-  for (const char* path : {"/", "/status.json", "/status.js"}) {
-    EXPECT_THAT(ask(path), StartsWith("HTTP/1.1 404")) << path;
+  const std::string others = " Try /livez, /readyz, /startupz or /metrics.\n";
+  for (const char* path : {"/status.json", "/status.js"}) {
+    EXPECT_THAT(ask(path),
+                AllOf(StartsWith("HTTP/1.1 404"), HasSubstr("\r\n\r\nNot found." + others)))
+        << path;
   }
+  EXPECT_THAT(ask("/"),
+              AllOf(StartsWith("HTTP/1.1 404"),
+                    HasSubstr("\r\n\r\nThe status page is off here: `admin_pages: true` turns it "
+                              "on." +
+                              others)));
 }
 
 TEST_F(AdminServerTest, OtherPathsAndTraversalsAreNotFound) {
   for (const char* path :
        {"/status", "/status.js/x", "/livez/x", "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd"}) {
-    EXPECT_THAT(Ask(path), StartsWith("HTTP/1.1 404")) << path;
+    EXPECT_THAT(Ask(path),
+                AllOf(StartsWith("HTTP/1.1 404"),
+                      HasSubstr("Not found. Try /, /livez, /readyz, /startupz or /metrics.\n")))
+        << path;
   }
 }
 

@@ -12,6 +12,7 @@ using ::testing::ElementsAre;
 using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 constexpr char kBroker[] = "broker: {kind: embedded}\n";
 
@@ -46,6 +47,30 @@ TEST(SchemasConfigTest, TheUrlMayComeFromTheFlag) {
 
   ASSERT_THAT(reading.problems, IsEmpty());
   EXPECT_EQ(reading.loaded->config.schema_registry.url, "https://r/apis/ccompat/v7");
+}
+
+TEST(SchemasConfigTest, AUserAndAPasswordInTheUrlAreRefusedAndNotRepeated) {
+  const ConfigFiles files;
+  for (const std::string url :
+       {"http://user:s3cret@registry:8081", "https://user:s3cret/x@registry",
+        "user:s3cret@registry", "http:///user:s3cret@registry", "http://s3cret@registry/path"}) {
+    ConfigSources sources;
+    sources.file =
+        files.Write("c.yaml", std::string(kBroker) + "schema_registry: {url: \"" + url + "\"}\n");
+    const ConfigReading in_file = ReadConfig(sources);
+    sources.file = files.Write("c.yaml", kBroker);
+    sources.overrides.schema_registry_url = url;
+    const ConfigReading in_flag = ReadConfig(sources);
+
+    for (const ConfigReading& reading : {in_file, in_flag}) {
+      EXPECT_FALSE(reading.loaded.has_value()) << url;
+      std::string text;
+      for (const ConfigProblem& problem : reading.problems) text += problem.ToString() + "\n";
+      EXPECT_THAT(text, AllOf(HasSubstr("schema_registry.url: "), HasSubstr("password_file"),
+                              Not(HasSubstr("s3cret"))))
+          << url;
+    }
+  }
 }
 
 TEST(SchemasConfigTest, WhatContradictsItselfIsRefusedWithTheKeyAndTheWayOut) {

@@ -1,5 +1,6 @@
 // What operators are told of groups, and how they settle a head.
 
+#include "server/base/log.h"
 #include "tests/server/operate/operate_fixture.h"
 
 namespace sidebus {
@@ -10,6 +11,7 @@ using std::chrono::seconds;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 using testing::SizeIs;
 
 constexpr auto kReject = Nack::Action::kReject;
@@ -25,6 +27,16 @@ class ExplainTest : public OperateTest {
     stream->Ack(2);
     Advance(milliseconds(500));
     return stream;
+  }
+
+  // How often the log said so of an action.
+  static std::uint64_t LoggedAs(const std::string& action) {
+    std::uint64_t times = 0;
+    for (const Problem& problem : LatestProblems()) {
+      if (problem.what != "an operator settles the head of a partition") continue;
+      if (problem.fields.find("action=" + action) != std::string::npos) times += problem.times;
+    }
+    return times;
   }
 
   // The first delivery.
@@ -265,7 +277,14 @@ TEST_F(ExplainTest, RejectingAHaltedHeadIsRefusedBecauseThereIsNowhereToPutIt) {
   const auto stream = HoldHead();
   stream->Refuse(1, kReject);
 
+  const std::uint64_t rejected = LoggedAs("reject");
+  const std::uint64_t skipped = LoggedAs("skip");
+
   EXPECT_EQ(ReasonOf(SettleHead(0, kReject)), Reason::kNotSupported);
+
+  EXPECT_EQ(LoggedAs("reject"), rejected) << "the log says what happened";
+  EXPECT_TRUE(SettleHead(0).ok());
+  EXPECT_EQ(LoggedAs("skip"), skipped + 1);
 }
 
 TEST_F(ExplainTest, OnlyTheHeadOfAPartitionThatIsHereCanBeSettled) {
@@ -280,6 +299,22 @@ TEST_F(ExplainTest, OnlyTheHeadOfAPartitionThatIsHereCanBeSettled) {
       Reason::kOffsetOutOfRange);
   EXPECT_EQ(ReasonOf(SettleHead(0, Nack::Action::kSkip, "other")), Reason::kGroupUnknown);
   EXPECT_EQ(ExplainOrders().head->offset, 0);
+}
+
+TEST_F(ExplainTest, ATopicThatIsNamedWithItsPrefixIsNotHereAndIsSaidToHaveNone) {
+  const auto stream = HoldHead();
+  const auto settle = [this](const std::string& topic, std::int64_t offset) {
+    const absl::Status settled =
+        operator_->SettleHead({.group = "g", .head = {topic, 0, offset}, .reason = ""});
+    EXPECT_EQ(ReasonOf(settled), Reason::kOffsetOutOfRange);
+    return std::string(settled.message());
+  };
+
+  EXPECT_THAT(settle("t-orders", 0), HasSubstr("t-orders/0: this gateway does not have the "
+                                               "partition: names are without the prefix `t-`: "
+                                               "\"orders\""));
+  EXPECT_THAT(settle("payments", 0), Not(HasSubstr("prefix")));
+  EXPECT_THAT(settle("orders", 1), Not(HasSubstr("prefix")));
 }
 
 }  // namespace

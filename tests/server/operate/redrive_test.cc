@@ -120,6 +120,16 @@ TEST_F(RedriveTest, ATopicThatDoesNotExistIsSaidToBeMissing) {
   const auto progress = Redrive({.dead_letter_topic = "orders.nobody.dead", .event_types = {}});
 
   EXPECT_EQ(ReasonOf(progress.status()), Reason::kTopicMissing);
+  EXPECT_THAT(std::string(progress.status().message()), HasSubstr("is made when the first event"));
+}
+
+TEST_F(RedriveTest, ATopicThatIsNamedWithItsPrefixIsMissingAndSaidToHaveNone) {
+  const auto progress = Redrive({.dead_letter_topic = "t-orders.nobody.dead", .event_types = {}});
+
+  EXPECT_EQ(ReasonOf(progress.status()), Reason::kTopicMissing);
+  EXPECT_THAT(std::string(progress.status().message()),
+              HasSubstr("there is no topic \"t-orders.nobody.dead\": names are without the prefix "
+                        "`t-`: \"orders.nobody.dead\""));
 }
 
 TEST_F(RedriveTest, ASecondOneAtTheSameTimeIsRefused) {

@@ -1,5 +1,6 @@
 // Moving groups.
 
+#include "server/base/log.h"
 #include "server/subscribe/subscription.h"
 #include "tests/server/operate/operate_fixture.h"
 
@@ -23,6 +24,17 @@ class SeekTest : public OperateTest {
     stream->subscriber->HalfClosed();
     Settle();
     EXPECT_EQ(Position(), 2);
+  }
+
+  // How often the log said that streams were ended for it.
+  static std::uint64_t EndsLogged() {
+    std::uint64_t times = 0;
+    for (const Problem& problem : LatestProblems()) {
+      if (problem.what != "an operator ends the streams of a group to move it") continue;
+      EXPECT_EQ(problem.fields, "group=g streams=1");
+      times += problem.times;
+    }
+    return times;
   }
 
   std::optional<std::int64_t> Position() { return broker_.Committed("g", "t-orders", 0); }
@@ -134,8 +146,11 @@ TEST_F(SeekTest, ByForceStreamsEndAndWhoSubscribesAgainReadsFromThere) {
   SeekOrder order = SeekTo(At::kEarliest);
   order.force = true;
 
+  const std::uint64_t logged = EndsLogged();
+
   const auto answer = BeginSeek(order);
   EXPECT_FALSE(answer->has_value()) << "holders have their grace";
+  EXPECT_EQ(EndsLogged(), logged + 1);
   const auto again = OpenOrders();
   EXPECT_THAT(again->TakeData(), IsEmpty());
   Advance(seconds(2));
@@ -153,9 +168,11 @@ TEST_F(SeekTest, AForcedSeekThatCannotBeDoneDisturbsNobody) {
   const auto stream = OpenOrders();
   SeekOrder order = SeekTo({{"orders", 0, 99}});
   order.force = true;
+  const std::uint64_t logged = EndsLogged();
 
   const auto refused = Seek(order);
 
+  EXPECT_EQ(EndsLogged(), logged);
   EXPECT_EQ(ReasonOfSeek(refused), Reason::kOffsetOutOfRange);
   EXPECT_THAT(std::string(refused.status().message()), HasSubstr("from 0 to 4"));
   EXPECT_FALSE(stream->draining.has_value());
@@ -266,6 +283,17 @@ TEST_F(SeekTest, WhatCannotBeIsRefused) {
   EXPECT_EQ(ReasonOfSeek(Seek(order)), Reason::kTopicMissing);
   broker_.SetReachable(false);
   EXPECT_EQ(ReasonOfSeek(Seek(SeekTo(At::kLatest))), Reason::kBrokerDown);
+}
+
+TEST_F(SeekTest, ATopicThatIsNamedWithItsPrefixIsMissingAndSaidToHaveNone) {
+  SeekOrder order = SeekTo(At::kLatest);
+  order.topics = {"t-orders"};
+  const std::string hint = "t-orders does not exist: names are without the prefix `t-`: \"orders\"";
+
+  for (const auto& refused : {Seek(order), Seek(SeekTo({{"t-orders", 0, 1}}))}) {
+    EXPECT_EQ(ReasonOfSeek(refused), Reason::kTopicMissing);
+    EXPECT_THAT(std::string(refused.status().message()), HasSubstr(hint));
+  }
 }
 
 TEST_F(SeekTest, AnOperatorWhoGoesLeavesNothingBehind) {
