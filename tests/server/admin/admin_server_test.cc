@@ -157,8 +157,7 @@ TEST_F(AdminServerTest, AProbesOnlyServerHasNeitherMetricsNorAStatusPage) {
 }
 
 TEST_F(AdminServerTest, AProbeIsAnsweredInTimeWhileOtherClientsSayNothing) {
-  server_ =
-      AdminServer::Start({.probes_only = true}, metrics_, probes_, status_).value();
+  server_ = AdminServer::Start({.probes_only = true}, metrics_, probes_, status_).value();
   std::array<int, 12> silent{};
   for (int& fd : silent) fd = Connect(server_->address());
   const auto asked = std::chrono::steady_clock::now();
