@@ -2,6 +2,7 @@
 
 import os
 import urllib.request
+from pathlib import Path
 
 import service
 from charts import configurations, gateway, pod_specs, run
@@ -10,6 +11,7 @@ from service import free_ports
 from waiting import eventually
 
 ENVIRONMENT = os.environ | {"POD_NAME": "pod-0"}
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")  # a file of some, which clients can read
 
 _HTTP = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -32,8 +34,9 @@ def lay_out(documents, folder):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(moved(data[item["key"]], folder))
         if "secret" in volume:
-            for name in ("username", "password", "ca.crt"):
+            for name in ("username", "password"):
                 (where / name).write_text("secret\n")
+            (where / "ca.crt").write_bytes(CERTIFICATES.read_bytes())
     return gateway(spec)
 
 
