@@ -40,6 +40,8 @@ class Application:
         self._bus = sidebus.connect()
         self._numbers = itertools.count()
         self._is_leaving = threading.Event()
+        self._settling = threading.Lock()  # the journal has an ack exactly when close() sends it
+        self._has_settled_all = False
         self._kept = []
         self._subscription = self._bus.subscribe(
             TYPE,
@@ -59,6 +61,8 @@ class Application:
             threading.Event().wait()
         else:
             signal.sigwait({signal.SIGTERM})
+        with self._settling:
+            self._has_settled_all = True
         self._journal.write("leaving")
         committed = self._subscription.close(self._options.patience)
         self._journal.write("closed", committed=committed)
@@ -93,8 +97,11 @@ class Application:
             if self._options.stuck or (number % 10 == 0 and len(self._kept) < self._options.keep):
                 self._kept.append(delivery)
             else:
-                self._journal.write("acked", place=place)
-                delivery.ack()
+                with self._settling:
+                    if self._has_settled_all:  # what is not acked by now, close() gives back
+                        return
+                    self._journal.write("acked", place=place)
+                    delivery.ack()
             if number == self._options.job:
                 return
 
