@@ -94,10 +94,10 @@ void Subscription::OnAssigned(AssignmentId assignment, const std::string& topic,
   std::shared_ptr<const std::string> first_of;
   {
     MutexLock lock(mu_);
-    const TopicQueues& queues = book_.Assign(assignment, topic, partition).topic;
+    TopicQueues& queues = book_.Assign(assignment, topic, partition).topic;
     if (queues.partitions == 1) {
       first_of = queues.topic;
-      book_.topics().CountLost(book_.topics().Find(topic), 0);
+      book_.topics().CountLost(queues, 0);
     }
   }
   if (first_of == nullptr || world_.dead_letters == nullptr || first_.group.empty()) return;

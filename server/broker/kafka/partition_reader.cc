@@ -91,9 +91,7 @@ std::vector<ConsumedRecord> PartitionReader::Read(const Room& room, std::optiona
       ahead_.pop_front();
       break;
     }
-    if (records.size() == records.capacity()) {
-      records.reserve(std::min<std::size_t>(room.events, records.size() + ahead_.size()));
-    }
+    if (records.empty()) records.reserve(std::min<std::size_t>(room.events, ahead_.size()));
     records.push_back(ConsumedRecordOf(message, assignment_));
     bytes += SizeOf(records.back().record);
     ahead_.pop_front();

@@ -34,6 +34,16 @@ class KafkaOptionsTest : public ::testing::Test {
     return conf.ok() ? ValueOf(*conf, name) : "";
   }
 
+  // What a producer with the property is refused with; the value, a secret, is not in it.
+  std::string RefusalOf(const std::string& name, const std::string& value = "the-secret") {
+    options_.properties = {{name, value}};
+    const auto conf = MakeProducerConf(options_, log_);
+    EXPECT_FALSE(conf.ok());
+    const std::string refusal(conf.status().message());
+    EXPECT_THAT(refusal, Not(HasSubstr("the-secret")));
+    return refusal;
+  }
+
   KafkaBrokerOptions options_;
   KafkaLog log_{"test"};
 };
@@ -65,13 +75,8 @@ TEST_F(KafkaOptionsTest, APropertyIsPassedOnAndOverridesADefaultOfOurs) {
 }
 
 TEST_F(KafkaOptionsTest, AValueThatLibrdkafkaWouldShortenIsRefusedAndNotRepeated) {
-  options_.properties = {{"sasl.password", " the-secret"}};
-
-  const auto conf = MakeProducerConf(options_, log_);
-
-  ASSERT_FALSE(conf.ok());
-  EXPECT_THAT(std::string(conf.status().message()), HasSubstr("\"sasl.password\": begins with"));
-  EXPECT_THAT(std::string(conf.status().message()), Not(HasSubstr("the-secret")));
+  EXPECT_THAT(RefusalOf("sasl.password", " the-secret"),
+              HasSubstr("\"sasl.password\": begins with"));
 }
 
 TEST_F(KafkaOptionsTest, AConsumerOfABlankGroupIsRefused) {
@@ -85,13 +90,7 @@ class KafkaReservedPropertyTest : public KafkaOptionsTest,
                                   public ::testing::WithParamInterface<std::string> {};
 
 TEST_P(KafkaReservedPropertyTest, APropertyThatAPromiseDependsOnIsRefusedByName) {
-  options_.properties = {{GetParam(), "the-secret"}};
-
-  const auto conf = MakeProducerConf(options_, log_);
-
-  ASSERT_FALSE(conf.ok());
-  EXPECT_THAT(std::string(conf.status().message()), HasSubstr("\"" + GetParam() + "\""));
-  EXPECT_THAT(std::string(conf.status().message()), Not(HasSubstr("the-secret")));
+  EXPECT_THAT(RefusalOf(GetParam()), HasSubstr("\"" + GetParam() + "\""));
   EXPECT_TRUE(IsKnownProperty(GetParam()));
 }
 
@@ -110,13 +109,7 @@ INSTANTIATE_TEST_SUITE_P(Names, KafkaReservedPropertyTest,
                          });
 
 TEST_F(KafkaOptionsTest, AValueThatLibrdkafkaDoesNotTakeIsNotRepeated) {
-  options_.properties = {{"socket.timeout.ms", "the-secret"}};
-
-  const auto conf = MakeProducerConf(options_, log_);
-
-  ASSERT_FALSE(conf.ok());
-  EXPECT_THAT(std::string(conf.status().message()), HasSubstr("socket.timeout.ms"));
-  EXPECT_THAT(std::string(conf.status().message()), Not(HasSubstr("the-secret")));
+  EXPECT_THAT(RefusalOf("socket.timeout.ms"), HasSubstr("socket.timeout.ms"));
 }
 
 TEST_F(KafkaOptionsTest, AnUnknownPropertyIsNamedAsSuch) {
