@@ -4,12 +4,14 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <future>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/synchronization/notification.h"
 #include "server/base/error.h"
 #include "server/base/mutex.h"
 
@@ -217,6 +219,21 @@ TEST_P(RegistryContract, ItsEndAnswersWhatIsOpen) {
   fixture_->End();
 
   EXPECT_EQ(answered, 20);
+}
+
+TEST_P(RegistryContract, ItsEndWaitsForAnAnswerThatIsBeingGiven) {
+  absl::Notification begun;
+  std::atomic<bool> over{false};
+  registry().FindText(SchemaId(1), [&](const auto&) {
+    begun.Notify();
+    for (int i = 0; i < 1000; ++i) std::this_thread::yield();  // gives the end its chance
+    over = true;
+  });
+  begun.WaitForNotification();
+
+  fixture_->End();
+
+  EXPECT_TRUE(over);
 }
 
 }  // namespace sidebus::registry_contract

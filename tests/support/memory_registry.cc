@@ -58,8 +58,12 @@ struct MemoryRegistry::State : std::enable_shared_from_this<MemoryRegistry::Stat
     {
       MutexLock lock(mu);
       one = open.extract(number);
+      ++answering;
     }
     if (!one.empty()) one.mapped()(failure);
+    MutexLock lock(mu);
+    --answering;
+    answered.NotifyAll();
   }
 
   void AnswerAll(const absl::Status& failure) {
@@ -72,6 +76,12 @@ struct MemoryRegistry::State : std::enable_shared_from_this<MemoryRegistry::Stat
       }
       Answer(number, failure);
     }
+  }
+
+  // Another thread may have taken a question to answer it.
+  void WaitForAnswers() {
+    MutexLock lock(mu);
+    while (answering > 0) answered.Wait(mu);
   }
 
   SchemaId Add(const SubjectSchema& schema) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
@@ -96,6 +106,8 @@ struct MemoryRegistry::State : std::enable_shared_from_this<MemoryRegistry::Stat
   std::vector<std::string> questions ABSL_GUARDED_BY(mu);
   std::uint64_t last_number ABSL_GUARDED_BY(mu) = 0;
   std::map<std::uint64_t, Open> open ABSL_GUARDED_BY(mu);
+  int answering ABSL_GUARDED_BY(mu) = 0;  // answers that are being given
+  CondVar answered;
   std::map<std::string, SchemaId> ids ABSL_GUARDED_BY(mu);
   std::map<SchemaId, Text> texts ABSL_GUARDED_BY(mu);
   std::set<std::pair<std::string, std::string>> versions ABSL_GUARDED_BY(mu);  // subject, text
@@ -104,7 +116,10 @@ struct MemoryRegistry::State : std::enable_shared_from_this<MemoryRegistry::Stat
 MemoryRegistry::MemoryRegistry(const Clock& clock, Timers& timers)
     : state_(std::make_shared<State>(clock, timers)) {}
 
-MemoryRegistry::~MemoryRegistry() { state_->AnswerAll(Down()); }
+MemoryRegistry::~MemoryRegistry() {
+  state_->AnswerAll(Down());
+  state_->WaitForAnswers();
+}
 
 void MemoryRegistry::FindText(SchemaId id, OnText done) {
   State& state = *state_;
