@@ -76,7 +76,9 @@ void AddEvents(const BenchPublishOptions& options, std::size_t count, std::uint6
   }
 }
 
-// One call of the closed loop: when it is answered, it is made again.
+// Closed loops of one call: when it is answered, it is made again. A single loop waits for its answer
+// on the thread that calls, as a program does that has one thing to do at a time; many are served by
+// the library's threads.
 class UnaryLoop {
  public:
   UnaryLoop(const BenchPublishOptions& options, v1::EventBus::Stub& stub, Figures& figures)
@@ -87,6 +89,7 @@ class UnaryLoop {
   }
 
   void Run() {
+    if (calls_.size() == 1) return RunOne(calls_.front());
     for (Call& call : calls_) Send(call);
     std::unique_lock lock(mu_);
     done_.wait(lock, [this] { return left_ == 0; });
@@ -100,16 +103,33 @@ class UnaryLoop {
     Clock::time_point sent;
   };
 
+  void RunOne(Call& call) {
+    do {
+      Prepare(call);
+    } while (Count(call, stub_.Publish(call.context.get(), call.request, &call.response)));
+  }
+
   void Send(Call& call) {
-    call.context = std::make_unique<grpc::ClientContext>();
-    call.context->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
-    call.response.Clear();
-    call.sent = Clock::now();
+    Prepare(call);
     stub_.async()->Publish(call.context.get(), &call.request, &call.response,
                            [this, &call](const grpc::Status& status) { OnDone(call, status); });
   }
 
+  static void Prepare(Call& call) {
+    call.context = std::make_unique<grpc::ClientContext>();
+    call.context->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+    call.response.Clear();
+    call.sent = Clock::now();
+  }
+
   void OnDone(Call& call, const grpc::Status& status) {
+    if (Count(call, status)) return Send(call);
+    std::lock_guard lock(mu_);
+    if (--left_ == 0) done_.notify_all();
+  }
+
+  // Returns whether the call is to be made again.
+  bool Count(const Call& call, const grpc::Status& status) {
     if (!status.ok()) {
       figures_.Failed(fmt::format("status_{}", static_cast<int>(status.error_code())),
                       static_cast<std::size_t>(call.request.events_size()));
@@ -123,9 +143,7 @@ class UnaryLoop {
       }
     }
     if (good > 0) figures_.Done(call.sent, good);
-    if (!figures_.over() && status.ok()) return Send(call);
-    std::lock_guard lock(mu_);
-    if (--left_ == 0) done_.notify_all();
+    return status.ok() && !figures_.over();
   }
 
   const BenchPublishOptions& options_;

@@ -4,6 +4,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "server/base/clock.h"
 #include "server/base/mutex.h"
 
@@ -31,7 +32,7 @@ class ThreadTimers final : public Timers {
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   std::uint64_t last_id_ ABSL_GUARDED_BY(mu_) = 0;
   std::map<Key, absl::AnyInvocable<void()>> waiting_ ABSL_GUARDED_BY(mu_);
-  std::map<TimerId, SteadyTime> when_ ABSL_GUARDED_BY(mu_);
+  absl::flat_hash_map<TimerId, SteadyTime> when_ ABSL_GUARDED_BY(mu_);
   std::thread thread_;  // last: it uses all of the above
 };
 

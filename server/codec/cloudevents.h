@@ -36,12 +36,13 @@ absl::Status ValidateEvent(const Event& event);
 // not looked at. Moves the data; allocates the header list once, at its exact size.
 Record EncodeCloudEvent(Event&& event, std::optional<std::string> key);
 
-// Decodes. A missing ce_id becomes `<topic>/<partition>/<offset>` of `position`, a missing
-// ce_source is left empty. EVENT_INVALID for no ce_type, a required attribute twice, or one that is
-// not UTF-8: the record cannot be decoded, ever; it is left as it was.
+// Decodes into `event`, which is empty. A missing ce_id becomes `<topic>/<partition>/<offset>` of
+// `position`, a missing ce_source is left empty. EVENT_INVALID for no ce_type, a required attribute
+// twice, or one that is not UTF-8: the record cannot be decoded, ever; it is left as it was, and the
+// event is of no use.
 // Else the event takes what it needs from the record without a copy: the key, and in binary mode
 // the value. RestoreRecord() puts it back.
-absl::StatusOr<Event> DecodeCloudEvent(RawRecord& record, const Position& position);
+absl::Status DecodeCloudEvent(RawRecord& record, const Position& position, Event& event);
 
 // The record as it was consumed, from what decoding left of it and the event that it made; null
 // where it made none. A key or a value that was left in the record is the record's own.

@@ -41,10 +41,7 @@ class HeaderReader {
     if (name == "type") return TakeRequired("ce_type", event_.type, seen_type_, header);
     if (name == "id") return TakeRequired("ce_id", event_.id, seen_id_, header);
     if (name == "source") return TakeRequired("ce_source", event_.source, seen_source_, header);
-    if (name == "specversion") {
-      std::string version;
-      return TakeRequired("ce_specversion", version, seen_version_, header);
-    }
+    if (name == "specversion") return Require("ce_specversion", seen_version_, header);
     if (name == "subject") {
       TakeOptional(event_.subject, seen_subject_, header);
     } else if (name == "dataschema") {
@@ -57,14 +54,18 @@ class HeaderReader {
     return absl::OkStatus();
   }
 
-  absl::Status TakeRequired(std::string_view name, std::string& into, bool& seen,
-                            const Header& header) {
+  static absl::Status Require(std::string_view name, bool& seen, const Header& header) {
     if (seen) return NoEvent(name, "is there twice");
     seen = true;
-    if (!header.value.has_value()) return absl::OkStatus();
-    if (!IsUtf8(*header.value)) return NoEvent(name, "is not UTF-8");
-    into = *header.value;
+    if (header.value.has_value() && !IsUtf8(*header.value)) return NoEvent(name, "is not UTF-8");
     return absl::OkStatus();
+  }
+
+  static absl::Status TakeRequired(std::string_view name, std::string& into, bool& seen,
+                                   const Header& header) {
+    auto status = Require(name, seen, header);
+    if (status.ok() && header.value.has_value()) into = *header.value;
+    return status;
   }
 
   // What does not fit its place is not lost: it stays a header.
@@ -100,37 +101,50 @@ class HeaderReader {
   bool seen_content_type_ = false;
 };
 
-bool IsStructured(const RawRecord& record) {
-  for (const auto& [name, value] : record.headers) {
-    if (name == kContentType && value.has_value() && IsStructuredContentType(*value)) return true;
+bool IsStructured(const RawHeaders::View& header) {
+  return header.name == kContentType && header.value.has_value() &&
+         IsStructuredContentType(*header.value);
+}
+
+absl::Status ReadStructured(const RawRecord& record, Event& event) {
+  if (!record.value.has_value()) return NoEvent("data", "is absent in structured mode");
+  if (auto status = ReadStructuredEvent(*record.value, event); !status.ok()) return status;
+  HeaderReader reader(event);
+  for (const RawHeaders::View& header : record.headers) {
+    if (header.name != kContentType) reader.Keep(header);
   }
-  return false;
+  return absl::OkStatus();
+}
+
+// In binary mode; but `structured` becomes true, and nothing else counts, if it is in the other one.
+absl::Status ReadBinary(const RawRecord& record, Event& event, bool& structured) {
+  HeaderReader reader(event);
+  absl::Status first;  // what is wrong, unless it is in the other mode
+  for (const RawHeaders::View& header : record.headers) {
+    structured = IsStructured(header);
+    if (structured) break;
+    if (first.ok()) first = reader.Read(header);
+  }
+  return first;
 }
 
 }  // namespace
 
-absl::StatusOr<Event> DecodeCloudEvent(RawRecord& record, const Position& position) {
-  Event event;
-  HeaderReader reader(event);
-  const bool structured = IsStructured(record);
+absl::Status DecodeCloudEvent(RawRecord& record, const Position& position, Event& event) {
+  bool structured = false;
+  auto status = ReadBinary(record, event, structured);
   if (structured) {
-    if (!record.value.has_value()) return NoEvent("data", "is absent in structured mode");
-    if (auto status = ReadStructuredEvent(*record.value, event); !status.ok()) return status;
-    for (const RawHeaders::View header : record.headers) {
-      if (header.name != kContentType) reader.Keep(header);
-    }
-  } else {
-    for (const RawHeaders::View header : record.headers) {
-      if (auto status = reader.Read(header); !status.ok()) return status;
-    }
+    event = Event();
+    status = ReadStructured(record, event);
   }
+  if (!status.ok()) return status;
   if (event.type.empty()) return NoEvent("ce_type", "is missing");
   if (event.id.empty()) {
     event.id = fmt::format("{}/{}/{}", position.topic, position.partition, position.offset);
   }
   event.key = std::exchange(record.key, std::nullopt);
   if (!structured) event.data = std::exchange(record.value, std::nullopt);
-  return event;
+  return absl::OkStatus();
 }
 
 Record RestoreRecord(const RawRecord& rest, const Event* event) {

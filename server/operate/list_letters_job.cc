@@ -66,8 +66,8 @@ bool ListLettersJob::Take(std::int32_t partition, ConsumedRecord& consumed) {
   // What is no event is listed with its bytes and nothing else.
   letter.event.data = consumed.record.value;
   letter.event.key = consumed.record.key;
-  if (auto event = DecodeCloudEvent(consumed.record, letter.position); event.ok()) {
-    letter.event = *std::move(event);
+  if (Event event; DecodeCloudEvent(consumed.record, letter.position, event).ok()) {
+    letter.event = std::move(event);
   }
   if (!types_.empty() && !types_.contains(letter.event.type)) return true;
   std::erase_if(letter.event.headers,

@@ -123,9 +123,10 @@ std::unique_ptr<RedriveJob::Copy> RedriveJob::CopyOf(ConsumedRecord& consumed) {
     return nullptr;
   }
   if (!types_.empty()) {
-    const auto event = DecodeCloudEvent(consumed.record, Position());
-    if (!event.ok() || !types_.contains(event->type)) return nullptr;
-    consumed.record = RawRecordOf(RestoreRecord(consumed.record, &*event));
+    Event event;
+    const auto status = DecodeCloudEvent(consumed.record, Position(), event);
+    if (!status.ok() || !types_.contains(event.type)) return nullptr;
+    consumed.record = RawRecordOf(RestoreRecord(consumed.record, &event));
   }
   auto copy = std::make_unique<Copy>();
   copy->record = MakeRedriven(consumed.record, note->group);

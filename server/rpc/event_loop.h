@@ -73,6 +73,7 @@ class EventLoop {
 
   const std::size_t index_;
   const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
+  const Duration ahead_;  // gRPC's steady clock of ours
   InboxTag inbox_tag_{*this};
   std::multimap<std::chrono::steady_clock::time_point, absl::AnyInvocable<void()>> timers_;
 

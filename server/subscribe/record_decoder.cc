@@ -26,12 +26,9 @@ DecodedEvent RecordDecoder::Decode(RawRecord& record, const Position& position) 
   if (schemas_ != nullptr && IsOpenedxRecord(record)) return DecodeOpenedx(record);
   DecodedEvent decoded;
   decoded.bytes = SizeOf(record);
-  auto event = DecodeCloudEvent(record, position);
-  if (event.ok()) {
-    decoded.event = std::make_shared<const Event>(*std::move(event));
-  } else {
-    decoded.error = event.status();
-  }
+  auto event = std::make_shared<Event>();
+  decoded.error = DecodeCloudEvent(record, position, *event);
+  if (decoded.error.ok()) decoded.event = std::move(event);
   return decoded;
 }
 

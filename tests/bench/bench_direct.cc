@@ -34,7 +34,8 @@ int main(int argc, char** argv) {
   CLI::App* produce = add("produce", "Idempotent, acks=all, every delivery report awaited.");
   produce->add_option("--size", options.size, "bytes of data per event");
   produce->add_option("--in-flight", options.in_flight, "bound; latencies are measured with one");
-  CLI::App* consume = add("consume", "In batches, as member of a group.");
+  CLI::App* consume =
+      add("consume", "In batches with their headers, checked, as member of a group.");
   consume->add_option("--group", group);
   CLI::App* topic = app.add_subcommand("topic", "Make a topic with one partition.");
   topic->add_option("--bootstrap", bootstrap, "Kafka's address")->required();
@@ -46,8 +47,9 @@ int main(int argc, char** argv) {
     options.properties.insert(options.properties.end(),
                               {{"enable.idempotence", "true"}, {"acks", "all"}});
   } else {
-    options.properties.insert(options.properties.end(),
-                              {{"group.id", group}, {"auto.offset.reset", "earliest"}});
+    options.properties.insert(
+        options.properties.end(),
+        {{"group.id", group}, {"auto.offset.reset", "earliest"}, {"check.crcs", "true"}});
   }
   try {
     for (const std::string& property : extra) {

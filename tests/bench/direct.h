@@ -20,7 +20,8 @@ struct DirectOptions {
 // are measured only with a bound on what is in flight.
 std::string DirectProduce(const DirectOptions& options);
 
-// Reads `count` records in batches, as member of a group, storing and committing offsets.
+// Reads `count` records and their headers in batches, as member of a group, storing and committing
+// offsets.
 std::string DirectConsume(const DirectOptions& options);
 
 }  // namespace sidebus::bench

@@ -144,7 +144,17 @@ testing::AssertionResult Receiver::WaitForRecords(std::size_t count) {
   if (WaitUntil([count](const Receiver& r) { return r.count() >= count; })) {
     return testing::AssertionSuccess();
   }
-  return testing::AssertionFailure() << values().size() << " records instead of " << count;
+  // What one wants to know of a failure that does not come again: is a partition missing, or what?
+  auto failure = testing::AssertionFailure();
+  failure << values().size() << " records instead of " << count;
+  MutexLock lock(mu_);
+  for (const auto& [assignment, where] : held_) {
+    const auto last = last_offset_.find(assignment);
+    failure << "; " << where.first << "/" << where.second << " up to "
+            << (last == last_offset_.end() ? -1 : last->second);
+  }
+  if (!failure_.ok()) failure << "; failed: " << failure_;
+  return failure;
 }
 
 testing::AssertionResult Receiver::WaitForAssigned(std::size_t partitions) {

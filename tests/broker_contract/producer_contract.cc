@@ -193,7 +193,9 @@ TEST_P(BrokerContract, BytesComeBackExactly) {
   const std::vector<Record> records = {
       {std::nullopt, std::nullopt, {}},
       {"", "", {}},
-      {binary, binary, {{"h", binary}, {"h", "twice"}, {"null", std::nullopt}, {"empty", ""}}},
+      {binary,
+       binary,
+       {{"h", binary}, {"h", "twice"}, {"null", std::nullopt}, {"empty", ""}, {binary, ""}}},
       {"key", std::nullopt, {{"only", "header"}}},
       {std::nullopt, std::string(200'000, 'x'), {}},
   };

@@ -213,7 +213,19 @@ class TheImageTest(ImageTest):
             if one["name"] == "sidebus:file"
         }
 
-        self.assertLessEqual({"librdkafka", "libgrpc++1.51", "libssl3", "libc6"}, set(components))
+        self.assertLessEqual({"librdkafka", "libgrpc-dev", "libssl3", "libc6"}, set(components))
+        linked = {
+            name
+            for name, each in components.items()
+            if {"name": "sidebus:linked", "value": "statically"} in each["properties"]
+        }
+        self.assertEqual(
+            linked,
+            {"librdkafka", "libgrpc-dev", "libgrpc++-dev", "libprotobuf-dev", "libabsl-dev"}
+            | {"libjemalloc-dev"},
+        )
+        for name in linked - {"librdkafka"}:  # scanners know it by dpkg's record
+            self.assertTrue((ROOT / f"var/lib/dpkg/status.d/{name}").is_file(), name)
         self.assertEqual(bill["metadata"]["component"]["properties"][0]["value"], REVISION)
         libraries = {f"/{path}" for path in self.files() if ".so" in path.name}
         self.assertEqual(libraries - files, set())

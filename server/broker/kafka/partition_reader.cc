@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cstring>
 #include <utility>
 
 namespace sidebus {
@@ -14,25 +13,12 @@ std::optional<std::string> Bytes(const void* data, std::size_t size) {
   return std::string(static_cast<const char*>(data), size);
 }
 
-void ReadHeaders(const rd_kafka_message_t& message, RawHeaders& into) {
-  rd_kafka_headers_t* headers = nullptr;
-  if (rd_kafka_message_headers(&message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return;
-  const std::size_t count = rd_kafka_header_cnt(headers);
-  const char* name = nullptr;
-  const void* value = nullptr;
+// A record whose headers cannot be read has none, as with rd_kafka_message_headers().
+RawHeaders HeadersOf(const rd_kafka_message_t& message) {
   std::size_t size = 0;
-  std::size_t bytes = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    rd_kafka_header_get_all(headers, i, &name, &value, &size);
-    bytes += std::strlen(name) + size;
-  }
-  into.Reserve(count, bytes);
-  for (std::size_t i = 0; i < count; ++i) {
-    rd_kafka_header_get_all(headers, i, &name, &value, &size);
-    into.Add(name, value == nullptr
-                       ? std::nullopt
-                       : std::optional(std::string_view(static_cast<const char*>(value), size)));
-  }
+  const void* const bytes = rd_kafka_message_raw_headers(&message, &size);
+  if (bytes == nullptr) return {};
+  return RawHeaders::Parse({static_cast<const char*>(bytes), size}).value_or(RawHeaders());
 }
 
 ConsumedRecord ConsumedRecordOf(const rd_kafka_message_t& message, AssignmentId assignment) {
@@ -46,7 +32,7 @@ ConsumedRecord ConsumedRecordOf(const rd_kafka_message_t& message, AssignmentId 
   }
   record.record.key = Bytes(message.key, message.key_len);
   record.record.value = Bytes(message.payload, message.len);
-  ReadHeaders(message, record.record.headers);
+  record.record.headers = HeadersOf(message);
   return record;
 }
 
