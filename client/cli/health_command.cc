@@ -37,16 +37,17 @@ struct Probe {
 
 Probe Ask(grpc::Channel& channel, health::Health::Stub& stub, const std::string& endpoint,
           const std::string& service) {
-  const auto deadline = std::chrono::system_clock::now() + std::chrono::seconds(1);
-  if (!channel.WaitForConnected(deadline)) {
-    return {kNoConnection, fmt::format("cannot connect to {}: {}", endpoint, kNoGateway)};
-  }
+  const bool connected =
+      channel.WaitForConnected(std::chrono::system_clock::now() + std::chrono::seconds(1));
   health::HealthCheckRequest request;
   request.set_service(service);
   health::HealthCheckResponse response;
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(3));
   const grpc::Status status = stub.Check(&context, request, &response);
+  if (!status.ok() && !connected) {  // the call says why
+    return {kNoConnection, fmt::format("cannot connect to {}: {}", endpoint, Describe(status))};
+  }
   if (!status.ok()) return {kCallFailed, Describe(status)};
   const bool serving = response.status() == health::HealthCheckResponse::SERVING;
   return {serving ? kHealthy : kNotServing,

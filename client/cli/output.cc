@@ -85,7 +85,8 @@ std::string Describe(const grpc::Status& status, std::string_view nobody) {
   const google::rpc::Status proto = ToProto(status);
   std::string text = Describe(proto);
   if (status.error_code() == grpc::StatusCode::UNAVAILABLE && ReasonOf(proto).empty()) {
-    text += fmt::format("; {}", nobody);
+    const bool forbidden = status.error_message().find("Permission denied") != std::string::npos;
+    text += fmt::format("; {}", forbidden ? kNoPermission : nobody);
   }
   return text;
 }

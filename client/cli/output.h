@@ -16,13 +16,17 @@ inline constexpr std::string_view kNoGateway =
     "or "
     "SIDEBUS_ENDPOINT";
 
+inline constexpr std::string_view kNoPermission =
+    "this user may not open the socket: be in its group, or have the gateway give it another one "
+    "(listen[].group, listen[].mode)";
+
 // A message as one line of JSON, with the field names of the proto.
 std::string ToJson(const google::protobuf::Message& message);
 
 // What went wrong, for people:
 //   "EVENT_TYPE_UNKNOWN: message (topic=..., outcome=...; retry after 500 ms)"
 std::string Describe(const google::rpc::Status& status);
-// `nobody`: what to say when nothing answers at the endpoint.
+// `nobody`: what to say when nothing answers at the endpoint, unless the user may not ask there.
 std::string Describe(const grpc::Status& status, std::string_view nobody = kNoGateway);
 
 // The ErrorInfo reason; empty without one.

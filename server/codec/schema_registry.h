@@ -23,7 +23,8 @@ struct SubjectSchema {
 //
 // Each request has exactly one callback. It runs on a thread of the registry's, with no lock held,
 // never from inside the request, and must neither block nor throw. Requests that are not answered
-// when the registry is destroyed are answered then, before the destructor returns.
+// when the registry is destroyed are answered then, and answers that are being given are over,
+// before the destructor returns; so it must not be run from inside one.
 //
 // Errors of all:
 //   REGISTRY_DOWN  there is no answer, or none that a registry gives: it is down, slow, overloaded,

@@ -6,7 +6,8 @@ namespace sidebus {
 namespace {
 
 constexpr std::int64_t kNull = -1;
-constexpr unsigned char kMore = 0x80;  // of a byte of a varint: another one follows
+constexpr unsigned char kMore = 0x80;          // of a byte of a varint: another one follows
+constexpr std::int64_t kMaxHeaders = 100'000;  // librdkafka's own bound: each becomes an object
 
 // Takes a number from the front of `bytes`; false: there is none, or one that no length is.
 inline bool TakeNumber(std::string_view& bytes, std::int64_t& number) {
@@ -55,7 +56,7 @@ inline bool TakeHeader(std::string_view& bytes, RawHeaders::View& header) {
 
 std::optional<RawHeaders> RawHeaders::Parse(std::string_view bytes) {
   std::int64_t count = 0;
-  if (!TakeNumber(bytes, count) || count < 0) return std::nullopt;
+  if (!TakeNumber(bytes, count) || count < 0 || count > kMaxHeaders) return std::nullopt;
   RawHeaders headers;
   std::string_view rest = bytes;
   View header;

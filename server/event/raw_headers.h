@@ -20,7 +20,8 @@ namespace sidebus {
 //
 // with lengths as Kafka writes them: zigzag varints (KIP-82).
 //
-// Thread safety: as std::string. Views and iterators are valid until the next Add().
+// Thread safety: as std::string. Iterators, and what views show, are valid until the next Add(); the
+// view that an iterator refers to until it moves.
 class RawHeaders {
  public:
   struct View {
@@ -88,7 +89,7 @@ class RawHeaders {
   };
 
   // Of the bytes that a record has for its headers: their number, a zigzag varint, and the block.
-  // nullopt: they are something else. What follows the last header is left out.
+  // nullopt: they are something else, or more than 100,000. What follows the last header is left out.
   static std::optional<RawHeaders> Parse(std::string_view bytes);
 
   // Room for so many headers of `bytes` bytes of names and values together.

@@ -73,9 +73,8 @@ class EventLoop {
 
   const std::size_t index_;
   const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
-  const Duration ahead_;  // gRPC's steady clock of ours
   InboxTag inbox_tag_{*this};
-  std::multimap<std::chrono::steady_clock::time_point, absl::AnyInvocable<void()>> timers_;
+  std::multimap<Duration, absl::AnyInvocable<void()>> timers_;  // by gRPC's steady clock
 
   Mutex mu_;
   std::vector<absl::AnyInvocable<void()>> inbox_ ABSL_GUARDED_BY(mu_);

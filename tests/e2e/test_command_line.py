@@ -406,6 +406,12 @@ def test_exit_codes_of_health(arguments, code):
     assert done.stderr
 
 
+def test_health_says_why_it_cannot_connect():
+    done = sidebus("health", "--endpoint", "unix:///nonexistent/x.sock")
+
+    assert "No such file or directory" in done.stderr
+
+
 def test_health_of_a_service_that_is_not_there_is_a_failed_call(gateway):
     assert gateway(ROUTES, "embedded").run("health", "--service", "nope").returncode == 3
 

@@ -362,6 +362,7 @@ class AContainerTest(ImageTest):
         self.assertEqual((mate.returncode, mate.stdout), (0, "SERVING\n"), mate.stderr)
         self.assertEqual(stranger.returncode, 2, stranger.stderr)
         self.assertIn("cannot connect", stranger.stderr)
+        self.assertIn("this user may not open the socket", stranger.stderr)
 
     def test_its_root_is_read_only(self):
         # The folder is the user's own; here nothing is mounted on it.

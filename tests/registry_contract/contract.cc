@@ -222,18 +222,21 @@ TEST_P(RegistryContract, ItsEndAnswersWhatIsOpen) {
 }
 
 TEST_P(RegistryContract, ItsEndWaitsForAnAnswerThatIsBeingGiven) {
-  absl::Notification begun;
-  std::atomic<bool> over{false};
-  registry().FindText(SchemaId(1), [&](const auto&) {
-    begun.Notify();
+  struct Answer {
+    absl::Notification begun;
+    std::atomic<bool> over{false};
+  };
+  const auto answer = std::make_shared<Answer>();
+  registry().FindText(SchemaId(1), [answer](const auto&) {
+    answer->begun.Notify();
     for (int i = 0; i < 1000; ++i) std::this_thread::yield();  // gives the end its chance
-    over = true;
+    answer->over = true;
   });
-  begun.WaitForNotification();
+  answer->begun.WaitForNotification();
 
   fixture_->End();
 
-  EXPECT_TRUE(over);
+  EXPECT_TRUE(answer->over);
 }
 
 }  // namespace sidebus::registry_contract

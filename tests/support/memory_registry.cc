@@ -61,6 +61,7 @@ struct MemoryRegistry::State : std::enable_shared_from_this<MemoryRegistry::Stat
       ++answering;
     }
     if (!one.empty()) one.mapped()(failure);
+    one = {};
     MutexLock lock(mu);
     --answering;
     answered.NotifyAll();

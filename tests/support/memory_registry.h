@@ -16,8 +16,7 @@ namespace sidebus {
 // RunDue() or Advance(), with ThreadTimers on their thread. A text has the same id in all subjects;
 // texts are told apart byte by byte. One that starts with neither `{`, `[` nor `"` is no schema.
 //
-// Thread safety: all methods may be called from any thread. `clock` and `timers` outlive it. It must
-// not be destroyed from inside an answer.
+// Thread safety: all methods may be called from any thread. `clock` and `timers` outlive it.
 class MemoryRegistry final : public SchemaRegistry {
  public:
   MemoryRegistry(const Clock& clock, Timers& timers);

@@ -55,6 +55,14 @@ TEST(DescribeTest, WhereNoGatewayAnswersItSaysHowToReachOne) {
   EXPECT_THAT(text, ::testing::HasSubstr("--endpoint or SIDEBUS_ENDPOINT"));
 }
 
+TEST(DescribeTest, ASocketThatOneMayNotOpenIsNoMissingGateway) {
+  const std::string text =
+      Describe(grpc::Status(grpc::UNAVAILABLE, "unix:/run/a.sock: Permission denied"));
+
+  EXPECT_THAT(text, ::testing::HasSubstr("listen[].group"));
+  EXPECT_THAT(text, ::testing::Not(::testing::HasSubstr("sidebus serve")));
+}
+
 TEST(PrintableTest, NothingThatATerminalObeysGetsThrough) {
   EXPECT_EQ(Printable("caf\xc3\xa9 \xe2\x82\xac"), "caf\xc3\xa9 \xe2\x82\xac");
   EXPECT_EQ(Printable("a\nb\tc\rd"), "a\\nb\\tc\\x0dd");

@@ -50,6 +50,20 @@ struct DataCase {
   std::optional<std::string> data;
 };
 
+TEST(StructuredEventTest, HeadersBeforeItsContentTypeStayHeaders) {
+  Record record = Structured(R"({"type":"t","id":"i","source":"s"})");
+  const std::vector<Header> before = {
+      {"ce_type", "other"}, {"ce_type", "twice"}, {"ce_subject", "other"}, {"plain", "1"}};
+  record.headers.insert(record.headers.begin(), before.begin(), before.end());
+
+  const auto event = DecodeRecord(record, kPlace);
+
+  ASSERT_TRUE(event.ok()) << event.status();
+  EXPECT_EQ(event->type, "t");
+  EXPECT_EQ(event->subject, "");
+  EXPECT_EQ(event->headers, before);
+}
+
 class StructuredDataTest : public ::testing::TestWithParam<DataCase> {};
 
 TEST_P(StructuredDataTest, ComesOutAsItsContentTypeSays) {

@@ -97,6 +97,25 @@ TEST(RawHeadersTest, WhatFollowsTheLastHeaderIsLeftOut) {
   EXPECT_THAT(std::vector(headers->begin(), headers->end()), ElementsAre(View{"a", "1"}));
 }
 
+TEST(RawHeadersTest, LengthsMayBeWrittenLongerThanTheyNeedBe) {
+  const auto headers =
+      RawHeaders::Parse(std::string("\x02\x82\x00"
+                                    "a"
+                                    "\x82\x80\x00"
+                                    "1",
+                                    8));
+
+  ASSERT_TRUE(headers.has_value());
+  EXPECT_THAT(std::vector(headers->begin(), headers->end()), ElementsAre(View{"a", "1"}));
+}
+
+TEST(RawHeadersTest, ThereIsABoundOnHowManyAreRead) {
+  const std::string nothing(2 * 100'001, '\0');  // a header of two bytes is empty
+
+  EXPECT_EQ(RawHeaders::Parse("\xc0\x9a\x0c" + nothing)->size(), 100'000u);
+  EXPECT_EQ(RawHeaders::Parse("\xc2\x9a\x0c" + nothing), std::nullopt);
+}
+
 TEST(RawHeadersTest, NoneAreReadFromAnEmptyList) {
   EXPECT_EQ(RawHeaders::Parse(std::string(1, '\0')), RawHeaders());
 }
