@@ -28,6 +28,8 @@ void SetChannelArguments(const TransportLimits& limits, bool is_unix,
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 8 << 10);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, Ms(seconds(10)));
+  // Counts of each call and connection for a service that is not there.
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, 0);
   // Memory before speed: the transport takes no more of an unread message than this, and does not
   // guess a larger window from the bandwidth.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
