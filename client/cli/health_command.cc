@@ -43,10 +43,13 @@ Probe Ask(grpc::Channel& channel, health::Health::Stub& stub, const std::string&
   request.set_service(service);
   health::HealthCheckResponse response;
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(3));
+  const auto patience = std::chrono::milliseconds(connected ? 3000 : 100);  // else: why it is not
+  context.set_deadline(std::chrono::system_clock::now() + patience);
   const grpc::Status status = stub.Check(&context, request, &response);
-  if (!status.ok() && !connected) {  // the call says why
-    return {kNoConnection, fmt::format("cannot connect to {}: {}", endpoint, Describe(status))};
+  if (!status.ok() && !connected) {
+    const bool says_why = status.error_code() == grpc::StatusCode::UNAVAILABLE;
+    return {kNoConnection, fmt::format("cannot connect to {}: {}", endpoint,
+                                       says_why ? Describe(status) : std::string(kNoGateway))};
   }
   if (!status.ok()) return {kCallFailed, Describe(status)};
   const bool serving = response.status() == health::HealthCheckResponse::SERVING;

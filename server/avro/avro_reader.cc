@@ -9,7 +9,7 @@
 #include "fmt/format.h"
 #include "server/avro/json_kinds.h"
 #include "server/avro/python_json.h"
-#include "server/avro/varint.h"
+#include "server/base/varint.h"
 
 namespace sidebus {
 namespace {

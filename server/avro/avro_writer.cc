@@ -9,8 +9,8 @@
 
 #include "fmt/format.h"
 #include "server/avro/json_kinds.h"
-#include "server/avro/varint.h"
 #include "server/base/error.h"
+#include "server/base/varint.h"
 
 namespace sidebus {
 namespace {

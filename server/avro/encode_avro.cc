@@ -6,8 +6,8 @@
 
 #include "fmt/format.h"
 #include "server/avro/avro_writer.h"
-#include "server/avro/varint.h"
 #include "server/base/error.h"
+#include "server/base/varint.h"
 
 namespace sidebus {
 namespace {

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "server/base/varint.h"
 #include "server/event/event.h"
 
 namespace sidebus {
@@ -56,31 +57,8 @@ class RawHeaders {
    private:
     // What is in the block has been looked at: there is a whole header, if there is anything.
     void Read() {
-      if (rest_.empty()) return;
-      const char* at = rest_.data();
-      const auto name = static_cast<std::size_t>(ReadLength(at));
-      view_.name = {at, name};
-      at += name;
-      const std::int64_t value = ReadLength(at);
-      view_.value.reset();
-      if (value >= 0) {
-        view_.value.emplace(at, static_cast<std::size_t>(value));
-        at += value;
-      }
-      size_ = static_cast<std::size_t>(at - rest_.data());
-    }
-
-    // Nearly all are of one byte.
-    static std::int64_t ReadLength(const char*& at) {
-      std::uint64_t zigzag = 0;
-      std::uint64_t byte = 0;
-      unsigned shift = 0;
-      do {
-        byte = static_cast<unsigned char>(*at++);
-        zigzag |= (byte & 0x7f) << shift;
-        shift += 7;
-      } while (byte > 0x7f);
-      return static_cast<std::int64_t>(zigzag >> 1) ^ -static_cast<std::int64_t>(zigzag & 1);
+      std::string_view rest = rest_;
+      if (TakeHeader(rest, view_)) size_ = rest_.size() - rest.size();
     }
 
     std::string_view rest_;
@@ -94,7 +72,7 @@ class RawHeaders {
 
   // Room for so many headers of `bytes` bytes of names and values together.
   void Reserve(std::size_t count, std::size_t bytes) {
-    block_.reserve(count * kMaxLengths + bytes);
+    block_.reserve(count * 2 * kMaxLength + bytes);
   }
 
   void Add(std::string_view name, std::optional<std::string_view> value);
@@ -113,8 +91,29 @@ class RawHeaders {
   friend bool operator==(const RawHeaders&, const RawHeaders&) = default;
 
  private:
-  static constexpr std::size_t kMaxLengths =
-      10;  // both of a header; no record is larger than 2 GiB
+  static constexpr std::int64_t kNull = -1;
+  static constexpr std::size_t kMaxLength = 5;  // bytes of a length: no record is larger than 2 GiB
+
+  // Each takes something from the front of `bytes`; false: it is not there, or no length.
+  static bool TakeLength(std::string_view& bytes, std::int64_t& length) {
+    const std::size_t size = bytes.size();
+    const auto number = TakeVarint(bytes);
+    length = number.value_or(kNull);
+    return number.has_value() && size - bytes.size() <= kMaxLength;
+  }
+  static bool TakeBytes(std::string_view& bytes, std::int64_t length, std::string_view& taken) {
+    if (length < 0 || static_cast<std::uint64_t>(length) > bytes.size()) return false;
+    taken = bytes.substr(0, static_cast<std::size_t>(length));
+    bytes.remove_prefix(taken.size());
+    return true;
+  }
+  static bool TakeHeader(std::string_view& bytes, View& header) {
+    std::int64_t length = 0;
+    if (!TakeLength(bytes, length) || !TakeBytes(bytes, length, header.name)) return false;
+    if (!TakeLength(bytes, length)) return false;
+    header.value.reset();
+    return length == kNull || TakeBytes(bytes, length, header.value.emplace());
+  }
 
   std::string block_;
   std::size_t count_ = 0;

@@ -7,7 +7,6 @@
 #include "server/base/check.h"
 
 namespace sidebus {
-
 namespace {
 
 // While there are events. Looking at the clock for each of them was a hundredth of a unary call.

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -410,6 +411,17 @@ def test_health_says_why_it_cannot_connect():
     done = sidebus("health", "--endpoint", "unix:///nonexistent/x.sock")
 
     assert "No such file or directory" in done.stderr
+
+
+def test_health_of_something_that_never_answers(tmp_path):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+        listener.listen()
+
+        done = sidebus("health", "--endpoint", f"unix:{tmp_path}/s")
+
+    assert done.returncode == 2
+    assert "no gateway answers there" in done.stderr
 
 
 def test_health_of_a_service_that_is_not_there_is_a_failed_call(gateway):

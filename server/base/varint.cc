@@ -1,4 +1,4 @@
-#include "server/avro/varint.h"
+#include "server/base/varint.h"
 
 namespace sidebus {
 
@@ -8,7 +8,7 @@ void AppendVarint(std::string& out, std::int64_t number) {
   out += static_cast<char>(rest);
 }
 
-std::optional<std::int64_t> TakeVarint(std::string_view& in) {
+std::optional<std::int64_t> TakeLongVarint(std::string_view& in) {
   std::uint64_t bits = 0;
   for (std::size_t i = 0; i < in.size() && i < kMaxVarintBytes; ++i) {
     const auto byte = static_cast<unsigned char>(in[i]);
