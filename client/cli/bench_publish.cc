@@ -230,7 +230,7 @@ class StreamLoop {
 }  // namespace
 
 absl::StatusOr<BenchReport> BenchPublish(const BenchPublishOptions& options) {
-  auto channel = Connect(options.endpoint);
+  auto channel = Connect(options.endpoint, Retries::kOff);
   if (!channel.ok()) return channel.status();
   const auto stub = v1::EventBus::NewStub(*channel);
   Figures figures(options, "publish " + options.mode);

@@ -93,7 +93,7 @@ class ResponseArena {
 absl::StatusOr<BenchReport> BenchSubscribe(const BenchSubscribeOptions& options) {
   const auto work = ParseDuration(options.work);
   if (!work.has_value()) return absl::InvalidArgumentError("--work: a number and ms, s, m or h");
-  auto channel = Connect(options.endpoint);
+  auto channel = Connect(options.endpoint, Retries::kOff);
   if (!channel.ok()) return channel.status();
   const auto stub = v1::EventBus::NewStub(*channel);
   grpc::ClientContext context;

@@ -55,16 +55,19 @@ std::string ChooseEndpoint(const std::optional<std::string>& flag, const char* e
   return std::string(otherwise);
 }
 
-absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::optional<std::string>& flag) {
-  return ConnectTo(ChooseEndpoint(flag, std::getenv("SIDEBUS_ENDPOINT")));
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::optional<std::string>& flag,
+                                                       Retries retries) {
+  return ConnectTo(ChooseEndpoint(flag, std::getenv("SIDEBUS_ENDPOINT")), retries);
 }
 
-absl::StatusOr<std::shared_ptr<grpc::Channel>> ConnectTo(std::string_view endpoint) {
+absl::StatusOr<std::shared_ptr<grpc::Channel>> ConnectTo(std::string_view endpoint,
+                                                         Retries retries) {
   const auto target = TargetOf(endpoint);
   if (!target.ok()) return target.status();
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(-1);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, retries == Retries::kOn ? 1 : 0);
   // People wait for it: a gateway that comes up late is to be seen soon.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);

@@ -23,10 +23,16 @@ absl::StatusOr<std::string> TargetOf(std::string_view endpoint);
 std::string ChooseEndpoint(const std::optional<std::string>& flag, const char* environment,
                            std::string_view otherwise = kDefaultEndpoint);
 
+// Whether gRPC makes calls again whose connection went away before the server saw them. Not while
+// measuring: what is counted is to be what was called.
+enum class Retries { kOn, kOff };
+
 // A channel to an endpoint. Does not connect yet.
-absl::StatusOr<std::shared_ptr<grpc::Channel>> ConnectTo(std::string_view endpoint);
+absl::StatusOr<std::shared_ptr<grpc::Channel>> ConnectTo(std::string_view endpoint,
+                                                         Retries retries = Retries::kOn);
 
 // The same, chosen by the flag and SIDEBUS_ENDPOINT.
-absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::optional<std::string>& flag);
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::optional<std::string>& flag,
+                                                       Retries retries = Retries::kOn);
 
 }  // namespace sidebus::cli

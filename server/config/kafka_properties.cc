@@ -28,6 +28,7 @@ constexpr auto kRefused = std::to_array<Refused>({
     {"log_level", "set log.level"},
     {"log.queue", kPart},
     {"enabled_events", kPart},
+    {"delivery.report.only.error", kPart},
     {"interceptors", kPart},
     {"log.thread.name", kPart},
     {"bootstrap.servers", "set broker.kafka.bootstrap_servers"},

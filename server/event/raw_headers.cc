@@ -9,19 +9,45 @@ constexpr std::int64_t kMaxHeaders = 100'000;  // librdkafka's own bound: each b
 
 }  // namespace
 
+bool RawHeaders::TakeLength(std::string_view& bytes, std::int64_t& length) {
+  const std::size_t size = bytes.size();
+  const auto number = TakeVarint(bytes);
+  length = number.value_or(0);
+  return number.has_value() && size - bytes.size() <= kMaxLength;
+}
+
+bool RawHeaders::TakeBytes(std::string_view& bytes, std::int64_t length) {
+  if (length < 0 || static_cast<std::uint64_t>(length) > bytes.size()) return false;
+  bytes.remove_prefix(static_cast<std::size_t>(length));
+  return true;
+}
+
 std::optional<RawHeaders> RawHeaders::Parse(std::string_view bytes) {
   std::int64_t count = 0;
   if (!TakeLength(bytes, count) || count < 0 || count > kMaxHeaders) return std::nullopt;
   RawHeaders headers;
   std::string_view rest = bytes;
-  View header;
-  for (; count > 0; --count) {
-    if (!TakeHeader(rest, header)) return std::nullopt;
-    ++headers.count_;
-    headers.bytes_ += header.name.size() + header.value.value_or("").size();
+  for (std::int64_t left = count; left > 0; --left) {
+    std::int64_t name = 0;
+    std::int64_t value = 0;
+    if (!TakeLength(rest, name) || !TakeBytes(rest, name)) return std::nullopt;
+    if (!TakeLength(rest, value)) return std::nullopt;
+    if (value == kNull) value = 0;
+    if (!TakeBytes(rest, value)) return std::nullopt;
+    headers.bytes_ += static_cast<std::size_t>(name + value);
   }
+  headers.count_ = static_cast<std::size_t>(count);
   headers.block_ = bytes.substr(0, bytes.size() - rest.size());
   return headers;
+}
+
+std::uint64_t RawHeaders::TakeRest(const char*& at, std::uint64_t first) {
+  std::uint64_t bits = first & 0x7f;
+  for (int shift = 7;; shift += 7) {
+    const auto byte = static_cast<unsigned char>(*at++);
+    bits |= static_cast<std::uint64_t>(byte & 0x7f) << shift;
+    if (byte < 0x80) return bits;
+  }
 }
 
 void RawHeaders::Add(std::string_view name, std::optional<std::string_view> value) {
@@ -39,15 +65,19 @@ RawHeaders::Iterator RawHeaders::Iterator::operator++(int) {
   return before;
 }
 
-RawRecord RawRecordOf(const Record& record) {
-  RawRecord raw{.key = record.key, .value = record.value, .headers = {}};
+RawHeaders RawHeadersOf(const std::vector<Header>& headers) {
+  RawHeaders raw;
   std::size_t bytes = 0;
-  for (const Header& header : record.headers) {
-    bytes += header.name.size() + header.value.value_or("").size();
+  for (const Header& header : headers) {
+    bytes += header.name.size() + (header.value.has_value() ? header.value->size() : 0);
   }
-  raw.headers.Reserve(record.headers.size(), bytes);
-  for (const Header& header : record.headers) raw.headers.Add(header.name, header.value);
+  raw.Reserve(headers.size(), bytes);
+  for (const Header& header : headers) raw.Add(header.name, header.value);
   return raw;
+}
+
+RawRecord RawRecordOf(const Record& record) {
+  return {.key = record.key, .value = record.value, .headers = RawHeadersOf(record.headers)};
 }
 
 Record RecordOf(const RawRecord& raw) {

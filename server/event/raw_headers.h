@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "server/base/varint.h"
 #include "server/event/event.h"
@@ -40,29 +41,37 @@ class RawHeaders {
     using pointer = const View*;
     using reference = const View&;
 
-    explicit Iterator(std::string_view rest = {}) : rest_(rest) { Read(); }
+    Iterator() = default;
+    // The headers from `at` to `end`, in a block.
+    Iterator(const char* at, const char* end) : at_(at), next_(at), end_(end) { Read(); }
+
     const View& operator*() const { return view_; }
     const View* operator->() const { return &view_; }
     Iterator& operator++() {
-      rest_.remove_prefix(size_);
+      at_ = next_;
       Read();
       return *this;
     }
     Iterator operator++(int);
 
-    friend bool operator==(const Iterator& a, const Iterator& b) {
-      return a.rest_.size() == b.rest_.size();
-    }
+    friend bool operator==(const Iterator& a, const Iterator& b) { return a.at_ == b.at_; }
 
    private:
     // What is in the block has been looked at: there is a whole header, if there is anything.
     void Read() {
-      std::string_view rest = rest_;
-      if (TakeHeader(rest, view_)) size_ = rest_.size() - rest.size();
+      if (at_ == end_) return;
+      const auto name = static_cast<std::size_t>(TakeKnownLength(next_));
+      view_.name = {next_, name};
+      next_ += name;
+      const std::int64_t value = TakeKnownLength(next_);
+      if (value == kNull) return view_.value.reset();
+      view_.value.emplace(next_, static_cast<std::size_t>(value));
+      next_ += value;
     }
 
-    std::string_view rest_;
-    std::size_t size_ = 0;  // of the first, as it is in the block
+    const char* at_ = nullptr;
+    const char* next_ = nullptr;
+    const char* end_ = nullptr;
     View view_;
   };
 
@@ -77,10 +86,13 @@ class RawHeaders {
 
   void Add(std::string_view name, std::optional<std::string_view> value);
 
-  Iterator begin() const { return Iterator(block_); }
-  Iterator end() const { return Iterator(); }
+  Iterator begin() const { return {block_.data(), block_.data() + block_.size()}; }
+  Iterator end() const { return {block_.data() + block_.size(), block_.data() + block_.size()}; }
   std::size_t size() const { return count_; }
   bool empty() const { return count_ == 0; }
+
+  // As a record has them, without their number in front.
+  std::string_view block() const { return block_; }
 
   // Of names and values.
   std::size_t bytes() const { return bytes_; }
@@ -95,25 +107,17 @@ class RawHeaders {
   static constexpr std::size_t kMaxLength = 5;  // bytes of a length: no record is larger than 2 GiB
 
   // Each takes something from the front of `bytes`; false: it is not there, or no length.
-  static bool TakeLength(std::string_view& bytes, std::int64_t& length) {
-    const std::size_t size = bytes.size();
-    const auto number = TakeVarint(bytes);
-    length = number.value_or(kNull);
-    return number.has_value() && size - bytes.size() <= kMaxLength;
+  static bool TakeLength(std::string_view& bytes, std::int64_t& length);
+  static bool TakeBytes(std::string_view& bytes, std::int64_t length);
+
+  // The length that is at `at`, in a block; `at` moves behind it. Most are one byte.
+  static std::int64_t TakeKnownLength(const char*& at) {
+    auto bits = static_cast<std::uint64_t>(static_cast<unsigned char>(*at++));
+    if (bits >= 0x80) [[unlikely]]
+      bits = TakeRest(at, bits);
+    return static_cast<std::int64_t>(bits >> 1) ^ -static_cast<std::int64_t>(bits & 1);
   }
-  static bool TakeBytes(std::string_view& bytes, std::int64_t length, std::string_view& taken) {
-    if (length < 0 || static_cast<std::uint64_t>(length) > bytes.size()) return false;
-    taken = bytes.substr(0, static_cast<std::size_t>(length));
-    bytes.remove_prefix(taken.size());
-    return true;
-  }
-  static bool TakeHeader(std::string_view& bytes, View& header) {
-    std::int64_t length = 0;
-    if (!TakeLength(bytes, length) || !TakeBytes(bytes, length, header.name)) return false;
-    if (!TakeLength(bytes, length)) return false;
-    header.value.reset();
-    return length == kNull || TakeBytes(bytes, length, header.value.emplace());
-  }
+  static std::uint64_t TakeRest(const char*& at, std::uint64_t first);
 
   std::string block_;
   std::size_t count_ = 0;
@@ -129,6 +133,7 @@ struct RawRecord {
   friend bool operator==(const RawRecord&, const RawRecord&) = default;
 };
 
+RawHeaders RawHeadersOf(const std::vector<Header>& headers);
 RawRecord RawRecordOf(const Record& record);
 
 // With headers that can be changed one by one.

@@ -215,7 +215,7 @@ void RedriveJob::OnReport(Copy& copy, const absl::Status& written) {
     }
     if (--under_way_ > 0) return;
   }
-  // The producer's thread: what follows may call the producer.
+  // A thread of the producer's, which has others to report to.
   After(Duration(0), &RedriveJob::BatchWritten);
 }
 

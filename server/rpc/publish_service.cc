@@ -57,7 +57,7 @@ CallTask PublishService::Publish(CallRef call, grpc::ByteBuffer message, SteadyT
     co_return;
   }
   auto results = co_await PublishWait(publisher_, *std::move(batch), *call);
-  // From here on possibly on the producer's thread.
+  // From here on possibly on a thread of the producer's.
   if (!results.has_value()) {
     ServerCall::Finish(std::move(call), absl::CancelledError());
     co_return;

@@ -26,7 +26,7 @@ SteadyTime DeadlineOf(const ServerCall& call, const Clock& clock);
 // The method Publish.
 //
 //   accepted -> reading slot -> read -> counted, admitted by the memory budget -> parsed ->
-//   Publisher answered on the producer's thread <----------------------------------------------'
+//   Publisher answered on a thread of the producer's, or the loop's (PublishWait) <------------'
 //
 // Bound on memory: `budget / max_request_bytes` calls (at least one) are reading at a time; as many
 // as fit into the budget with an unread look-ahead each may wait for that; what was read counts in

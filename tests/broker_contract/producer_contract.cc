@@ -99,6 +99,47 @@ TEST_P(BrokerContract, ATopicIsNotMadeLikeOneThatDoesNotExist) {
   EXPECT_EQ(ReasonOf(created), Reason::kTopicMissing);
 }
 
+// A record that gives the next one to the producer when it is reported.
+class Link final : public PendingRecord {
+ public:
+  Link(Producer& producer, ProducerTopic& topic, int left, std::promise<int>& ended)
+      : producer_(producer), topic_(topic), left_(left), ended_(ended) {
+    record.value = std::to_string(left);
+  }
+
+  void OnReport(const DeliveryReport& report) override {
+    const std::unique_ptr<Link> self(this);
+    if (left_ > 0 && report.error.ok() && Give(producer_, topic_, left_ - 1, ended_)) return;
+    ended_.set_value(left_);
+  }
+
+  // False: it was not accepted. The last one, or the first that fails, sets how many were left.
+  static bool Give(Producer& producer, ProducerTopic& topic, int left, std::promise<int>& ended) {
+    auto link = std::make_unique<Link>(producer, topic, left, ended);
+    if (!producer.Produce(topic, *link).ok()) return false;
+    (void)link.release();  // until its report
+    return true;
+  }
+
+ private:
+  Producer& producer_;
+  ProducerTopic& topic_;
+  const int left_;
+  std::promise<int>& ended_;
+};
+
+TEST_P(BrokerContract, AReportMayProduceTheNextRecord) {
+  ProducerTopic& handle = producer().Topic(NewTopic(1));
+  ASSERT_TRUE(listener().WaitFor(handle, TopicReadiness::kReady));
+  std::promise<int> ended;
+  auto left = ended.get_future();
+
+  ASSERT_TRUE(Link::Give(producer(), handle, 50, ended));
+
+  ASSERT_EQ(left.wait_for(kPatience), std::future_status::ready);
+  EXPECT_EQ(left.get(), 0);
+}
+
 TEST_P(BrokerContract, FlushReturnsAtOnceWhenNothingIsAccepted) {
   EXPECT_TRUE(producer().Flush(Clock::Real().Now()));
 }

@@ -1,3 +1,5 @@
+#include <thread>
+
 #include "sidebus/v1/event_bus.pb.h"
 #include "tests/rpc/rpc_fixture.h"
 
@@ -116,6 +118,36 @@ TEST_F(PublishRpcTest, AnEventThatFailsDoesNotFailTheCall) {
   EXPECT_EQ(time.reason, "EVENT_INVALID");
   EXPECT_EQ(time.bad_field, "time");
   EXPECT_FALSE(response.results(3).has_error());
+}
+
+// More than are answered by the thread that reports: the loop's thread answers most of them.
+TEST_F(PublishRpcTest, ManyCallsWhoseEventsAreReportedTogetherAreAllAnswered) {
+  StartServer();
+  Calls calls(*stub_);
+  constexpr int kCalls = 150;
+  for (int i = 0; i < kCalls; ++i) calls.Start(RequestOf(1));
+  ASSERT_TRUE(Eventually([&] { return producer_.accepted().size() == kCalls; }));
+
+  producer_.WriteAll();
+
+  calls.WaitAll();
+  EXPECT_EQ(calls.codes(), (std::map<grpc::StatusCode, int>{{grpc::OK, kCalls}}));
+}
+
+TEST_F(PublishRpcTest, ACallThatIsCancelledWhileItsAnswerIsOnItsWayEndsOnce) {
+  StartServer();
+  Calls calls(*stub_);
+  constexpr int kCalls = 150;
+  for (int i = 0; i < kCalls; ++i) calls.Start(RequestOf(1));
+  ASSERT_TRUE(Eventually([&] { return producer_.accepted().size() == kCalls; }));
+
+  std::thread reporting([this] { producer_.WriteAll(); });
+  calls.CancelAll();
+  reporting.join();
+
+  calls.WaitAll();
+  EXPECT_EQ(calls.codes()[grpc::OK] + calls.codes()[grpc::CANCELLED], kCalls);
+  EXPECT_EQ(publisher_->in_flight_events(), 0u);
 }
 
 TEST_F(PublishRpcTest, TheTraceOfTheCallGoesToEventsThatHaveNone) {

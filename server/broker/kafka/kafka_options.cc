@@ -38,6 +38,7 @@ constexpr auto kReserved = std::to_array<std::string_view>({
     "connect_cb",
     "consume_cb",
     "default_topic_conf",
+    "delivery.report.only.error",
     "delivery.timeout.ms",
     "dr_cb",
     "dr_msg_cb",
@@ -170,6 +171,7 @@ absl::StatusOr<KafkaConf> MakeProducerConf(const KafkaBrokerOptions& options, Ka
           {"statistics.interval.ms", StatisticsIntervalOf(options)},
           {"acks", "all"},
           {"enable.idempotence", "true"},
+          {"delivery.report.only.error", "true"},  // KafkaProducer hears of the rest elsewhere
           {"max.in.flight.requests.per.connection", "5"},
           {"linger.ms",
            fmt::format("{}", std::chrono::duration<double, std::milli>(options.linger).count())},
@@ -207,7 +209,9 @@ absl::StatusOr<KafkaConf> MakeConsumerConf(const KafkaBrokerOptions& options,
           {"auto.offset.reset", "error"},
           {"isolation.level", "read_committed"},
           {"check.crcs", "true"},
-          {"fetch.queue.backoff.ms", "20"},
+          // How long what was fetched ahead of a partition has to last at the least, once there is
+          // enough of it: no partition is read faster than that much in so long.
+          {"fetch.queue.backoff.ms", "5"},
           {"topic.metadata.refresh.interval.ms", "10000"},
           {"queued.max.messages.kbytes", fmt::format("{}", fetch_bytes / kKiB)},
           {"fetch.message.max.bytes", fmt::format("{}", fetch_bytes)},

@@ -16,17 +16,13 @@ constexpr int kPollMs = 1000;
 // What was between two of librdkafka's queues during a purge escapes it: purge again.
 constexpr auto kPurgeAgain = std::chrono::milliseconds(100);
 constexpr std::size_t kReportsAtOnce = 256;
+constexpr char kInterceptor[] = "sidebus";
 
 KafkaHeaders HeadersOf(const Record& record) {
   if (record.headers.empty()) return nullptr;
-  KafkaHeaders headers(rd_kafka_headers_new(record.headers.size()));
-  for (const Header& header : record.headers) {
-    const void* const value = header.value ? header.value->data() : nullptr;
-    const auto size = static_cast<ssize_t>(header.value ? header.value->size() : 0);
-    rd_kafka_header_add(headers.get(), header.name.data(), static_cast<ssize_t>(header.name.size()),
-                        value, size);
-  }
-  return headers;
+  const RawHeaders headers = RawHeadersOf(record.headers);
+  return KafkaHeaders(
+      rd_kafka_headers_new_raw(headers.size(), headers.block().data(), headers.block().size()));
 }
 
 void SetBytes(rd_kafka_vu_t& argument, rd_kafka_vtype_t type,
@@ -76,6 +72,12 @@ KafkaProducer::~KafkaProducer() {
   thread_.join();
   maker_.Drop();
   lookups_.reset();  // after the poll thread, which tells it what it hears
+  std::shared_ptr<ProducerClient> client;
+  {
+    MutexLock lock(mu_);
+    client = std::move(client_);
+  }
+  client.reset();  // waits for the threads of its brokers: one may be about to say "all reported"
 }
 
 std::shared_ptr<ProducerClient> KafkaProducer::client() const {
@@ -92,6 +94,7 @@ TopicLookups::Target KafkaProducer::TargetOf(const KafkaTopic* topic) const {
 absl::StatusOr<std::shared_ptr<ProducerClient>> KafkaProducer::MakeClientAndTopics() {
   absl::StatusOr<KafkaConf> conf = MakeProducerConf(options_, log_);
   if (!conf.ok()) return conf.status();
+  rd_kafka_conf_interceptor_add_on_new(conf->get(), kInterceptor, OnNewClient, this);
   absl::StatusOr<KafkaClient> handle = MakeClient(RD_KAFKA_PRODUCER, *std::move(conf));
   if (!handle.ok()) return handle.status();
   auto client = std::make_shared<ProducerClient>();
@@ -248,6 +251,33 @@ void KafkaProducer::OnEvent(rd_kafka_event_t* event) {
   }
 }
 
+rd_kafka_resp_err_t KafkaProducer::OnNewClient(rd_kafka_t* client, const rd_kafka_conf_t*,
+                                               void* self, char*, std::size_t) {
+  return rd_kafka_interceptor_add_on_acknowledgement(client, kInterceptor, OnAcknowledged, self);
+}
+
+// On the thread of the broker that answered. librdkafka calls this for what is not written, too, also
+// from inside rd_kafka_produceva(): that is left to OnReports() and Produce().
+rd_kafka_resp_err_t KafkaProducer::OnAcknowledged(rd_kafka_t*, rd_kafka_message_t* message,
+                                                  void* self) {
+  if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR &&
+      rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_PERSISTED) {
+    static_cast<KafkaProducer*>(self)->OnWritten(*message);
+  }
+  return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+void KafkaProducer::OnWritten(const rd_kafka_message_t& message) {
+  lookups_->OnDelivered();
+  static_cast<PendingRecord*>(message._private)
+      ->OnReport({.outcome = DeliveryReport::Outcome::kWritten,
+                  .error = absl::OkStatus(),
+                  .partition = message.partition,
+                  .offset = message.offset});
+  Forgotten(1);
+}
+
+// Of what is not written, or not for sure.
 void KafkaProducer::OnReports(rd_kafka_event_t* event) {
   std::array<const rd_kafka_message_t*, kReportsAtOnce> messages;
   std::size_t reported = 0;
@@ -259,10 +289,9 @@ void KafkaProducer::OnReports(rd_kafka_event_t* event) {
       if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR && SaysTopicIsMissing(message.err)) {
         lookups_->Forget(topic);
       }
-      const DeliveryReport report = ReportOf(rd_kafka_message_status(&message), message.err,
-                                             message.partition, message.offset);
-      if (report.outcome == DeliveryReport::Outcome::kWritten) lookups_->OnDelivered();
-      static_cast<PendingRecord*>(message._private)->OnReport(report);
+      static_cast<PendingRecord*>(message._private)
+          ->OnReport(ReportOf(rd_kafka_message_status(&message), message.err, message.partition,
+                              message.offset));
     }
     reported += count;
   }

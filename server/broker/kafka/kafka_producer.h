@@ -22,7 +22,9 @@ namespace sidebus {
 // librdkafka's idempotent producer, and its poll thread.
 //
 // A record's way: Produce() -> rd_kafka_produceva (the value is borrowed from the PendingRecord,
-// which is the opaque) -> delivery report event, a batch at a time -> PendingRecord::OnReport.
+// which is the opaque) -> written: librdkafka's interceptor of acknowledgements, on its thread of the
+// broker that answered (docs/adr/0081); else: delivery report event, on the poll thread, a batch at a
+// time -> PendingRecord::OnReport.
 //
 //   open       --fatal error of the client-->  replacing
 //   replacing  --everything accepted is reported, a new client is made-->  open
@@ -73,6 +75,10 @@ class KafkaProducer final : public Producer {
   void Wake();
   void Forgotten(std::size_t count);
   void OnEvent(rd_kafka_event_t* event);
+  static rd_kafka_resp_err_t OnNewClient(rd_kafka_t* client, const rd_kafka_conf_t*, void* self,
+                                         char*, std::size_t);
+  static rd_kafka_resp_err_t OnAcknowledged(rd_kafka_t*, rd_kafka_message_t* message, void* self);
+  void OnWritten(const rd_kafka_message_t& message);
   void OnReports(rd_kafka_event_t* event);
   void OnError(rd_kafka_event_t* event);
   void OnStatistics(rd_kafka_event_t* event);

@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -36,6 +37,7 @@ class Sent final : public PendingRecord {
     MutexLock lock(mu_);
     ++reports_;
     report_ = report;
+    reported_on_ = std::this_thread::get_id();
     changed_.NotifyAll();
   }
 
@@ -53,11 +55,17 @@ class Sent final : public PendingRecord {
     return reports_;
   }
 
+  std::thread::id reported_on() const {
+    MutexLock lock(mu_);
+    return reported_on_;
+  }
+
  private:
-  Mutex mu_;
+  mutable Mutex mu_;
   CondVar changed_;
   int reports_ ABSL_GUARDED_BY(mu_) = 0;
   DeliveryReport report_ ABSL_GUARDED_BY(mu_);
+  std::thread::id reported_on_ ABSL_GUARDED_BY(mu_);
 };
 
 class ReadinessListener final : public ProducerListener {

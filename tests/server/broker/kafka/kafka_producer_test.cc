@@ -208,6 +208,31 @@ TEST_F(KafkaProducerTest, TheDestructorReportsEverythingThoughTheBrokerDoesNotAn
   for (const auto& sent : sent_) EXPECT_EQ(sent->reports(), 1);
 }
 
+TEST_F(KafkaProducerTest, ItMayBeDestroyedAsSoonAsEverythingIsReported) {
+  for (int i = 0; i < 10; ++i) {
+    ProducerTopic& topic = Start();
+    for (int j = 0; j < 5; ++j) Produce(topic);
+    ASSERT_TRUE(producer_->Flush(Clock::Real().Now() + kPatience));
+    producer_.reset();
+  }
+  for (const auto& sent : sent_) EXPECT_EQ(sent->Report().outcome, Outcome::kWritten);
+}
+
+// server/docs/adr/0081
+TEST_F(KafkaProducerTest, WhatIsWrittenIsReportedOnTheThreadThatHeardOfItAndTheRestOnAnother) {
+  ProducerTopic& topic = Start();
+  const Sent& written = Produce(topic);
+  ASSERT_EQ(sent_.back()->Report().outcome, Outcome::kWritten);
+  SetRoundTrip(kLong);
+  const Sent& unknown = Produce(topic);
+
+  producer_->Purge();
+
+  ASSERT_NE(sent_.back()->Report().outcome, Outcome::kWritten);
+  EXPECT_NE(written.reported_on(), std::this_thread::get_id());
+  EXPECT_NE(written.reported_on(), unknown.reported_on());
+}
+
 TEST_F(KafkaProducerTest, ItMayBeDestroyedWhileItsBrokerGoesDown) {
   for (int i = 0; i < 10; ++i) {
     Start();
