@@ -31,9 +31,9 @@ class PendingRecord {
  public:
   Record record;
 
-  // Called exactly once per accepted record, on a thread of the producer's, with no lock held, never
-  // from inside Produce(); of different records possibly at the same time. Must not block and must
-  // not throw; may delete this object, and call Produce().
+  // Called exactly once per accepted record, on a thread of the producer's, with no lock held,
+  // never from inside Produce(); of different records possibly at the same time. Must not block
+  // and must not throw; may delete this object, and call Produce().
   virtual void OnReport(const DeliveryReport& report) = 0;
 
  protected:

@@ -45,6 +45,13 @@ void EventLoop::Post(absl::AnyInvocable<void()> run) {
   alarm_.Set(queue_.get(), gpr_inf_past(GPR_CLOCK_MONOTONIC), static_cast<CqTag*>(&inbox_tag_));
 }
 
+bool EventLoop::PostBehindOthers(absl::AnyInvocable<void()> run) {
+  MutexLock lock(mu_);
+  if (inbox_.empty()) return false;
+  inbox_.push_back(std::move(run));
+  return true;
+}
+
 void EventLoop::After(Duration delay, absl::AnyInvocable<void()> run) {
   timers_.emplace(Now() + delay, std::move(run));
 }

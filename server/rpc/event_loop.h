@@ -49,6 +49,9 @@ class EventLoop {
   // of those that wait an alarm (which wakes the thread).
   void Post(absl::AnyInvocable<void()> run);
 
+  // The same, if others are waiting to be run; else does nothing. Whether it did.
+  bool PostBehindOthers(absl::AnyInvocable<void()> run);
+
   // Runs `run` on the loop's thread at least `delay` from now. Loop thread only.
   void After(Duration delay, absl::AnyInvocable<void()> run);
 

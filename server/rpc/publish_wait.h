@@ -13,12 +13,12 @@ namespace sidebus {
 
 // co_await: the results of one batch, or nullopt when the call was cancelled first.
 //
-// While little is in flight the coroutine goes on in place: on the producer's thread, where the last
-// report came in, without a hop to the loop, which would cost a lone call a tenth of its time. There
-// it may use its own locals and ServerCall::FinishWith(), nothing else. With more in flight the
-// answers of a batch of reports are left to the loop's thread together: two threads that send on one
-// connection cost more than that hop (docs/adr/0081). After a cancellation it goes on on the loop's
-// thread, and the late results are dropped.
+// While little else is in flight the coroutine goes on in place: on the producer's thread where the
+// last report came in (or the timer's, at the deadline), without a hop to the loop, which a lone call
+// would wait for. There it may use its own locals and ServerCall::FinishWith(), nothing else. With
+// more in flight the answers to what is reported together are left to the loop's thread: two threads
+// that send on one connection cost more than that hop (docs/adr/0081). After a cancellation it goes
+// on on the loop's thread, and the late results are dropped.
 //
 // Takes the call's OnCancel(), and claims its turn in a flag that both sides share.
 class PublishWait {
@@ -34,15 +34,15 @@ class PublishWait {
     call_.OnCancel([shared, waiter] {
       if (shared->Claim()) waiter.resume();
     });
-    auto results = publisher_.Publish(
-        std::move(batch_),
-        [shared, waiter, &publisher = publisher_, &loop = call_.loop()](Publisher::Results r) {
-          if (!shared->Claim()) return;
-          shared->results = std::move(r);
-          // The loop is there as long as the call, which only its coroutine ends.
-          if (publisher.in_flight_events() >= kManyInFlight) return loop.Post(waiter);
-          waiter.resume();
-        });
+    const auto done = [shared, waiter, &publisher = publisher_,
+                       &loop = call_.loop()](Publisher::Results results) {
+      if (!shared->Claim()) return;
+      shared->results = std::move(results);
+      // The loop is there as long as the call, which only its coroutine ends.
+      if (publisher.in_flight_events() >= kManyInFlight) return loop.Post(waiter);
+      if (!loop.PostBehindOthers(waiter)) waiter.resume();
+    };
+    auto results = publisher_.Publish(std::move(batch_), done);
     // Without results the coroutine may have ended by now: nothing of it is touched.
     if (!results.has_value()) return true;
     shared->Claim();
@@ -56,7 +56,7 @@ class PublishWait {
   }
 
  private:
-  // Events, of all calls and streams. Measured with one connection: up to 32 calls are cheaper in
+  // Events of other calls and streams. Measured with one connection: up to 32 calls are cheaper in
   // place, 64 and more by the loop.
   static constexpr std::size_t kManyInFlight = 48;
 

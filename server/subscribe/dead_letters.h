@@ -71,8 +71,8 @@ class DeadLetters {
   // Gives memory back that Write() was not called for.
   void Return(std::uint64_t bytes) { budget_.Return(bytes); }
 
-  // OK: `done` is called once, on a thread of the producer's, with what became of it; else never. Either
-  // way the `reserved` bytes are given back when the letter is done with.
+  // OK: `done` is called once, on a thread of the producer's, with what became of it; else never.
+  // Either way the `reserved` bytes are given back when the letter is done with.
   // Errors: EVENT_TOO_LARGE (with its headers), TOPIC_MISSING, BROKER_DOWN, and the producer's.
   absl::Status Write(const DeadLetter& letter, std::uint64_t reserved,
                      absl::AnyInvocable<void(absl::Status)> done);

@@ -17,6 +17,9 @@ EMPTY_SERVER = ROOT / "build/bench/tests/bench/bench_empty_server"
 EVENT_TYPE = "bench.event"
 TICKS = os.sysconf("SC_CLK_TCK")
 
+# In front of a command: all its threads share one processor.
+ON_ONE_PROCESSOR = ("taskset", "--cpu-list", str(min(os.sched_getaffinity(0))))
+
 
 class Server:
     """A process that says on its first line of output that it is ready. Ends with the `with`."""
@@ -57,9 +60,10 @@ class Gateway(Server):
 
     kafka: address of a real one; None: the embedded broker.
     topic: an existing one; None: a new one.
+    under: what the gateway's command is started with, as ON_ONE_PROCESSOR.
     """
 
-    def __init__(self, kafka, topic=None):
+    def __init__(self, kafka, topic=None, under=()):
         self._directory = tempfile.TemporaryDirectory(prefix="sidebus-bench-")
         directory = Path(self._directory.name)
         self.endpoint = f"unix://{directory}/api.sock"
@@ -75,7 +79,14 @@ class Gateway(Server):
             if kafka
             else ["--broker", "embedded"]
         )
-        command = [SIDEBUS, "serve", *broker, "--producer-config", directory / "producer.json"]
+        command = [
+            *under,
+            SIDEBUS,
+            "serve",
+            *broker,
+            "--producer-config",
+            directory / "producer.json",
+        ]
         command += ["--listen", f"unix:{directory}/api.sock", "--admin", "127.0.0.1:0"]
         super().__init__([*map(str, command), "--log-level", "warning"])
 
@@ -108,9 +119,9 @@ def run_json(command):
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def direct(verb, kafka, topic, **options):
+def direct(verb, kafka, topic, under=(), **options):
     """bench_direct; `linger` in ms, others as its flags."""
-    command = [DIRECT, verb, "--bootstrap", kafka, "--topic", topic]
+    command = [*under, DIRECT, verb, "--bootstrap", kafka, "--topic", topic]
     for name, value in options.items():
         if name == "linger":
             command += ["-X", f"linger.ms={value}"]

@@ -209,8 +209,7 @@ absl::StatusOr<KafkaConf> MakeConsumerConf(const KafkaBrokerOptions& options,
           {"auto.offset.reset", "error"},
           {"isolation.level", "read_committed"},
           {"check.crcs", "true"},
-          // How long what was fetched ahead of a partition has to last at the least, once there is
-          // enough of it: no partition is read faster than that much in so long.
+          // Until it looks again whether what was fetched ahead is used up: docs/adr/0082.
           {"fetch.queue.backoff.ms", "5"},
           {"topic.metadata.refresh.interval.ms", "10000"},
           {"queued.max.messages.kbytes", fmt::format("{}", fetch_bytes / kKiB)},

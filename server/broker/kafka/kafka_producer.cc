@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "server/base/check.h"
 #include "server/base/error.h"
 #include "server/base/log.h"
 #include "server/broker/kafka/client_statistics.h"
@@ -94,7 +95,8 @@ TopicLookups::Target KafkaProducer::TargetOf(const KafkaTopic* topic) const {
 absl::StatusOr<std::shared_ptr<ProducerClient>> KafkaProducer::MakeClientAndTopics() {
   absl::StatusOr<KafkaConf> conf = MakeProducerConf(options_, log_);
   if (!conf.ok()) return conf.status();
-  rd_kafka_conf_interceptor_add_on_new(conf->get(), kInterceptor, OnNewClient, this);
+  SIDEBUS_CHECK(rd_kafka_conf_interceptor_add_on_new(conf->get(), kInterceptor, OnNewClient,
+                                                     this) == RD_KAFKA_RESP_ERR_NO_ERROR);
   absl::StatusOr<KafkaClient> handle = MakeClient(RD_KAFKA_PRODUCER, *std::move(conf));
   if (!handle.ok()) return handle.status();
   auto client = std::make_shared<ProducerClient>();
@@ -141,15 +143,16 @@ void KafkaProducer::CreateTopic(ProducerTopic& topic, const std::string& like,
 
 absl::Status KafkaProducer::Produce(ProducerTopic& topic, PendingRecord& record) {
   // In this order: either we see that it closed, or whoever closed it sees that a record is coming.
-  ++in_flight_;
+  // Two: the record, which may be reported before librdkafka's call returns, and this call.
+  in_flight_ += 2;
   if (!open_) {
-    Forgotten(1);
+    Forgotten(2);
     return MakeError(Reason::kBrokerDown,
                      "publish: the connection to Kafka is being replaced: try again");
   }
   const rd_kafka_resp_err_t error = Give(static_cast<KafkaTopic&>(topic), record);
+  Forgotten(error == RD_KAFKA_RESP_ERR_NO_ERROR ? 1 : 2);
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return absl::OkStatus();
-  Forgotten(1);
   return ErrorOfKafka(error, "publish");
 }
 
@@ -161,11 +164,11 @@ rd_kafka_resp_err_t KafkaProducer::Give(KafkaTopic& topic, const PendingRecord& 
   SetBytes(arguments[1], RD_KAFKA_VTYPE_VALUE, record.record.value);
   SetBytes(arguments[2], RD_KAFKA_VTYPE_KEY, record.record.key);
   arguments[3].vtype = RD_KAFKA_VTYPE_OPAQUE;
-  arguments[3].u.ptr = const_cast<PendingRecord*>(&record);  // comes back in OnReports()
+  arguments[3].u.ptr = const_cast<PendingRecord*>(&record);  // comes back in Report()
   arguments[4].vtype = RD_KAFKA_VTYPE_HEADERS;
   arguments[4].u.headers = headers.get();
 
-  rd_kafka_t* client = nullptr;  // stays: a record is in flight
+  rd_kafka_t* client = nullptr;  // stays: something is in flight
   {
     MutexLock lock(mu_);
     client = client_->handle.get();
@@ -253,31 +256,31 @@ void KafkaProducer::OnEvent(rd_kafka_event_t* event) {
 
 rd_kafka_resp_err_t KafkaProducer::OnNewClient(rd_kafka_t* client, const rd_kafka_conf_t*,
                                                void* self, char*, std::size_t) {
-  return rd_kafka_interceptor_add_on_acknowledgement(client, kInterceptor, OnAcknowledged, self);
+  SIDEBUS_CHECK(rd_kafka_interceptor_add_on_acknowledgement(client, kInterceptor, OnAcknowledged,
+                                                            self) == RD_KAFKA_RESP_ERR_NO_ERROR);
+  return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-// On the thread of the broker that answered. librdkafka calls this for what is not written, too, also
-// from inside rd_kafka_produceva(): that is left to OnReports() and Produce().
+// On the thread of the broker that answered. librdkafka calls this for what failed, too, also from
+// inside rd_kafka_produceva(): that is left to OnReports() and Produce().
 rd_kafka_resp_err_t KafkaProducer::OnAcknowledged(rd_kafka_t*, rd_kafka_message_t* message,
-                                                  void* self) {
-  if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR &&
-      rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_PERSISTED) {
-    static_cast<KafkaProducer*>(self)->OnWritten(*message);
+                                                  void* self) noexcept {
+  if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    auto& producer = *static_cast<KafkaProducer*>(self);
+    producer.lookups_->OnDelivered();
+    Report(*message);
+    producer.Forgotten(1);
   }
   return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-void KafkaProducer::OnWritten(const rd_kafka_message_t& message) {
-  lookups_->OnDelivered();
+void KafkaProducer::Report(const rd_kafka_message_t& message) {
   static_cast<PendingRecord*>(message._private)
-      ->OnReport({.outcome = DeliveryReport::Outcome::kWritten,
-                  .error = absl::OkStatus(),
-                  .partition = message.partition,
-                  .offset = message.offset});
-  Forgotten(1);
+      ->OnReport(ReportOf(rd_kafka_message_status(&message), message.err, message.partition,
+                          message.offset));
 }
 
-// Of what is not written, or not for sure.
+// Of what failed.
 void KafkaProducer::OnReports(rd_kafka_event_t* event) {
   std::array<const rd_kafka_message_t*, kReportsAtOnce> messages;
   std::size_t reported = 0;
@@ -289,9 +292,7 @@ void KafkaProducer::OnReports(rd_kafka_event_t* event) {
       if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR && SaysTopicIsMissing(message.err)) {
         lookups_->Forget(topic);
       }
-      static_cast<PendingRecord*>(message._private)
-          ->OnReport(ReportOf(rd_kafka_message_status(&message), message.err, message.partition,
-                              message.offset));
+      Report(message);
     }
     reported += count;
   }

@@ -22,9 +22,9 @@ namespace sidebus {
 // librdkafka's idempotent producer, and its poll thread.
 //
 // A record's way: Produce() -> rd_kafka_produceva (the value is borrowed from the PendingRecord,
-// which is the opaque) -> written: librdkafka's interceptor of acknowledgements, on its thread of the
-// broker that answered (docs/adr/0081); else: delivery report event, on the poll thread, a batch at a
-// time -> PendingRecord::OnReport.
+// which is the opaque) -> PendingRecord::OnReport, if it is written by librdkafka's interceptor of
+// acknowledgements, on its thread of the broker that answered (docs/adr/0081), else by the poll
+// thread, which has delivery report events of failures, a batch at a time.
 //
 //   open       --fatal error of the client-->  replacing
 //   replacing  --everything accepted is reported, a new client is made-->  open
@@ -35,8 +35,8 @@ namespace sidebus {
 // are kWaiting and Produce() refuses: no record overtakes one of the old client. Topic handles stay
 // valid.
 //
-// Invariant: in_flight_ counts the records that were accepted and OnReport() was not called for; the
-// client is not replaced while there are any.
+// Invariant: in_flight_ counts the records that were accepted and OnReport() was not called for,
+// and the calls of Produce() under way; the client is not replaced while there are any.
 // Ownership: owns client, topics and both threads (poll, look-ups); borrows the listener.
 // Thread safety: as Producer says. mu_ is never held while a callback runs.
 // Cost: Produce(): some locks, no allocation of our own without headers.
@@ -77,8 +77,9 @@ class KafkaProducer final : public Producer {
   void OnEvent(rd_kafka_event_t* event);
   static rd_kafka_resp_err_t OnNewClient(rd_kafka_t* client, const rd_kafka_conf_t*, void* self,
                                          char*, std::size_t);
-  static rd_kafka_resp_err_t OnAcknowledged(rd_kafka_t*, rd_kafka_message_t* message, void* self);
-  void OnWritten(const rd_kafka_message_t& message);
+  static rd_kafka_resp_err_t OnAcknowledged(rd_kafka_t*, rd_kafka_message_t* message,
+                                            void* self) noexcept;
+  static void Report(const rd_kafka_message_t& message);
   void OnReports(rd_kafka_event_t* event);
   void OnError(rd_kafka_event_t* event);
   void OnStatistics(rd_kafka_event_t* event);

@@ -21,7 +21,7 @@ namespace sidebus {
 // a new one.
 struct ProducerClient {
   KafkaClient handle;
-  KafkaQueue queue;  // delivery reports and errors
+  KafkaQueue queue;  // delivery reports of failures, and errors
   std::vector<KafkaTopicHandle> topics;
 };
 

@@ -33,7 +33,10 @@ class Sent final : public PendingRecord {
  public:
   explicit Sent(std::string value) { record.value = std::move(value); }
 
+  std::function<void()> first;  // what its report does first
+
   void OnReport(const DeliveryReport& report) override {
+    if (first) first();
     MutexLock lock(mu_);
     ++reports_;
     report_ = report;
