@@ -77,8 +77,8 @@ struct BrokerCondition {
 // Produce() calls, and no record is written twice.
 //
 // Thread safety: all methods may be called from any thread; Flush() and the destructor block.
-// Life: destroyed only after every accepted record was reported; the destructor purges what is
-// left, so every PendingRecord gets its report before it returns.
+// Life: destroyed when no call of it is under way; the destructor purges what is left, so every
+// PendingRecord gets its report before it returns.
 class Producer {
  public:
   virtual ~Producer() = default;
@@ -99,7 +99,7 @@ class Producer {
 
   virtual BrokerCondition condition() const = 0;
 
-  // Records accepted and not reported.
+  // Records accepted and not reported; for a moment also those that are being accepted.
   virtual std::size_t in_flight() const = 0;
 
   // Waits until every accepted record is reported or `deadline` has passed. True: all are.

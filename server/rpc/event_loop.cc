@@ -40,16 +40,20 @@ void EventLoop::Stop() {
 
 void EventLoop::Post(absl::AnyInvocable<void()> run) {
   MutexLock lock(mu_);
-  inbox_.push_back(std::move(run));
-  if (inbox_.size() > 1) return;
-  alarm_.Set(queue_.get(), gpr_inf_past(GPR_CLOCK_MONOTONIC), static_cast<CqTag*>(&inbox_tag_));
+  Push(std::move(run));
 }
 
 bool EventLoop::PostBehindOthers(absl::AnyInvocable<void()> run) {
   MutexLock lock(mu_);
-  if (inbox_.empty()) return false;
-  inbox_.push_back(std::move(run));
+  if (inbox_.empty() && !running_) return false;
+  Push(std::move(run));
   return true;
+}
+
+void EventLoop::Push(absl::AnyInvocable<void()> run) {
+  inbox_.push_back(std::move(run));
+  if (inbox_.size() > 1) return;
+  alarm_.Set(queue_.get(), gpr_inf_past(GPR_CLOCK_MONOTONIC), static_cast<CqTag*>(&inbox_tag_));
 }
 
 void EventLoop::After(Duration delay, absl::AnyInvocable<void()> run) {
@@ -82,8 +86,11 @@ void EventLoop::RunInbox() {
   {
     MutexLock lock(mu_);
     inbox.swap(inbox_);
+    running_ = true;
   }
   for (auto& run : inbox) run();
+  MutexLock lock(mu_);
+  running_ = false;
 }
 
 void EventLoop::RunTimers() {

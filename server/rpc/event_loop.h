@@ -30,8 +30,8 @@ class CqTag {
 // A call lives on one loop: all its events arrive on this thread, one at a time, so a call's state
 // needs no lock. Other threads reach it through Post().
 //
-// Thread safety: Post() and queue() may be used from any thread; After() only from the loop's own;
-// Start() and Stop() by the owner.
+// Thread safety: Post(), PostBehindOthers() and queue() may be used from any thread; After() only
+// from the loop's own; Start() and Stop() by the owner.
 // Life: Stop() comes after every call of the loop has ended and nobody posts any more.
 class EventLoop {
  public:
@@ -49,7 +49,7 @@ class EventLoop {
   // of those that wait an alarm (which wakes the thread).
   void Post(absl::AnyInvocable<void()> run);
 
-  // The same, if others are waiting to be run; else does nothing. Whether it did.
+  // The same, if something that was posted waits or runs; else does nothing. Whether it did.
   bool PostBehindOthers(absl::AnyInvocable<void()> run);
 
   // Runs `run` on the loop's thread at least `delay` from now. Loop thread only.
@@ -71,6 +71,7 @@ class EventLoop {
 
   void Run();
   void RunInbox();
+  void Push(absl::AnyInvocable<void()> run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void RunTimers();
   gpr_timespec NextDeadline() const;
 
@@ -81,7 +82,8 @@ class EventLoop {
 
   Mutex mu_;
   std::vector<absl::AnyInvocable<void()>> inbox_ ABSL_GUARDED_BY(mu_);
-  grpc::Alarm alarm_ ABSL_GUARDED_BY(mu_);  // set exactly while inbox_ is not empty
+  grpc::Alarm alarm_ ABSL_GUARDED_BY(mu_);     // set exactly while inbox_ is not empty
+  bool running_ ABSL_GUARDED_BY(mu_) = false;  // what was taken out of inbox_
 
   std::thread thread_;
 };

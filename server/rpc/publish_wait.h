@@ -13,12 +13,12 @@ namespace sidebus {
 
 // co_await: the results of one batch, or nullopt when the call was cancelled first.
 //
-// While little else is in flight the coroutine goes on in place: on the producer's thread where the
-// last report came in (or the timer's, at the deadline), without a hop to the loop, which a lone call
-// would wait for. There it may use its own locals and ServerCall::FinishWith(), nothing else. With
-// more in flight the answers to what is reported together are left to the loop's thread: two threads
-// that send on one connection cost more than that hop (docs/adr/0081). After a cancellation it goes
-// on on the loop's thread, and the late results are dropped.
+// While little else is in flight, and nothing is posted to the loop, the coroutine goes on in
+// place: on the producer's thread where the last report came in (or the timer's, at the deadline),
+// without a hop to the loop, which a lone call would wait for. There it may use its own locals and
+// ServerCall::FinishWith(), nothing else. Otherwise it goes on on the loop's thread, so that
+// answers that come together are sent together: two threads that send on one connection cost more
+// than that hop (docs/adr/0081). So it does after a cancellation; then late results are dropped.
 //
 // Takes the call's OnCancel(), and claims its turn in a flag that both sides share.
 class PublishWait {
@@ -34,15 +34,15 @@ class PublishWait {
     call_.OnCancel([shared, waiter] {
       if (shared->Claim()) waiter.resume();
     });
-    const auto done = [shared, waiter, &publisher = publisher_,
-                       &loop = call_.loop()](Publisher::Results results) {
+    auto done = [shared, waiter, &publisher = publisher_,
+                 &loop = call_.loop()](Publisher::Results results) {
       if (!shared->Claim()) return;
       shared->results = std::move(results);
       // The loop is there as long as the call, which only its coroutine ends.
       if (publisher.in_flight_events() >= kManyInFlight) return loop.Post(waiter);
       if (!loop.PostBehindOthers(waiter)) waiter.resume();
     };
-    auto results = publisher_.Publish(std::move(batch_), done);
+    auto results = publisher_.Publish(std::move(batch_), std::move(done));
     // Without results the coroutine may have ended by now: nothing of it is touched.
     if (!results.has_value()) return true;
     shared->Claim();

@@ -185,7 +185,7 @@ rd_kafka_resp_err_t KafkaProducer::Give(KafkaTopic& topic, const PendingRecord& 
   return error;
 }
 
-// So many records are not in flight any more.
+// So many records, or calls of Produce(), are not in flight any more.
 void KafkaProducer::Forgotten(std::size_t count) {
   if (count == 0 || in_flight_.fetch_sub(count) != count) return;
   MutexLock lock(mu_);
@@ -289,9 +289,7 @@ void KafkaProducer::OnReports(rd_kafka_event_t* event) {
     for (std::size_t i = 0; i < count; ++i) {
       const rd_kafka_message_t& message = *messages[i];
       auto& topic = *static_cast<KafkaTopic*>(rd_kafka_topic_opaque(message.rkt));
-      if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR && SaysTopicIsMissing(message.err)) {
-        lookups_->Forget(topic);
-      }
+      if (SaysTopicIsMissing(message.err)) lookups_->Forget(topic);
       Report(message);
     }
     reported += count;

@@ -33,10 +33,10 @@ class Sent final : public PendingRecord {
  public:
   explicit Sent(std::string value) { record.value = std::move(value); }
 
-  std::function<void()> first;  // what its report does first
+  std::function<void()> before_report;  // called by OnReport()
 
   void OnReport(const DeliveryReport& report) override {
-    if (first) first();
+    if (before_report) before_report();
     MutexLock lock(mu_);
     ++reports_;
     report_ = report;
@@ -135,7 +135,10 @@ class KafkaProducerFixture : public ::testing::Test {
 
   // Accepted by the producer; kept until the end of the test.
   Sent& Produce(ProducerTopic& topic, std::string value = "a") {
-    sent_.push_back(std::make_unique<Sent>(std::move(value)));
+    return Produce(topic, std::make_unique<Sent>(std::move(value)));
+  }
+  Sent& Produce(ProducerTopic& topic, std::unique_ptr<Sent> record) {
+    sent_.push_back(std::move(record));
     EXPECT_TRUE(producer_->Produce(topic, *sent_.back()).ok());
     return *sent_.back();
   }

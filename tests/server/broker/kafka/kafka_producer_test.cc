@@ -63,8 +63,9 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& test) { return test.param.name; });
 
 TEST_F(KafkaProducerTest, ARetryThatTheBrokerRecognisesIsWrittenAtAnUnknownOffset) {
-  options_.linger = std::chrono::milliseconds(100);  // so that they are one request
+  options_.linger = std::chrono::milliseconds(500);  // so that they are one request
   ProducerTopic& topic = Start();
+  TrackRequests();
   FailRequests(kProduceRequest, {RD_KAFKA_RESP_ERR_DUPLICATE_SEQUENCE_NUMBER});
 
   for (int i = 0; i < 3; ++i) Produce(topic);
@@ -75,6 +76,7 @@ TEST_F(KafkaProducerTest, ARetryThatTheBrokerRecognisesIsWrittenAtAnUnknownOffse
     EXPECT_TRUE(report.error.ok());
     EXPECT_EQ(report.offset, -1);
   }
+  EXPECT_EQ(RequestsSeen(kProduceRequest), 1);
 }
 
 // Order over retries needs a broker that checks sequence numbers, which the mock cluster does not: it
@@ -243,20 +245,24 @@ TEST_F(KafkaProducerTest, WhatIsWrittenIsReportedOnTheThreadThatHeardOfItAndTheR
 TEST_F(KafkaProducerTest, ARecordThatALaterOneConfirmsMayProduceAnotherInItsReport) {
   ProducerTopic& topic = Start();
   Produce(topic).Report();
-  SetRoundTrip(std::chrono::milliseconds(200));
+  Sent third("c");
+  auto record = std::make_unique<Sent>("a");
+  record->before_report = [&] { EXPECT_TRUE(producer_->Produce(topic, third).ok()); };
+  SetRoundTrip(kLong);
   TrackRequests();
   FailRequests(kProduceRequest, {RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND});
-  Sent third("c");
-  Sent& first = Produce(topic, "a");
-  first.first = [&] { ASSERT_TRUE(producer_->Produce(topic, third).ok()); };
-  ASSERT_TRUE(listener_.WaitUntil([this] { return RequestsSeen(kProduceRequest) > 0; }));
-
+  Sent& first = Produce(topic, std::move(record));
+  ASSERT_TRUE(listener_.WaitUntil([this] { return RequestsSeen(kProduceRequest) == 1; }));
   Sent& second = Produce(topic, "b");
+  ASSERT_TRUE(listener_.WaitUntil([this] { return RequestsSeen(kProduceRequest) == 2; }));
+
+  SetRoundTrip(std::chrono::milliseconds(0));
 
   EXPECT_EQ(first.Report().outcome, Outcome::kWritten);
   EXPECT_EQ(first.Report().offset, -1);
   EXPECT_EQ(second.Report().outcome, Outcome::kWritten);
   EXPECT_EQ(third.Report().outcome, Outcome::kWritten);
+  producer_.reset();  // before `third`
 }
 
 TEST_F(KafkaProducerTest, ItMayBeDestroyedWhileItsBrokerGoesDown) {
