@@ -41,15 +41,6 @@ std::optional<RawHeaders> RawHeaders::Parse(std::string_view bytes) {
   return headers;
 }
 
-std::uint64_t RawHeaders::TakeRest(const char*& at, std::uint64_t first) {
-  std::uint64_t bits = first & 0x7f;
-  for (int shift = 7;; shift += 7) {
-    const auto byte = static_cast<unsigned char>(*at++);
-    bits |= static_cast<std::uint64_t>(byte & 0x7f) << shift;
-    if (byte < 0x80) return bits;
-  }
-}
-
 void RawHeaders::Add(std::string_view name, std::optional<std::string_view> value) {
   AppendVarint(block_, static_cast<std::int64_t>(name.size()));
   block_.append(name);

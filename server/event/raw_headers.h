@@ -60,10 +60,10 @@ class RawHeaders {
     // What is in the block has been looked at: there is a whole header, if there is anything.
     void Read() {
       if (at_ == end_) return;
-      const auto name = static_cast<std::size_t>(TakeKnownLength(next_));
+      const auto name = static_cast<std::size_t>(TakeKnownLength(next_, end_));
       view_.name = {next_, name};
       next_ += name;
-      const std::int64_t value = TakeKnownLength(next_);
+      const std::int64_t value = TakeKnownLength(next_, end_);
       if (value == kNull) return view_.value.reset();
       view_.value.emplace(next_, static_cast<std::size_t>(value));
       next_ += value;
@@ -110,14 +110,18 @@ class RawHeaders {
   static bool TakeLength(std::string_view& bytes, std::int64_t& length);
   static bool TakeBytes(std::string_view& bytes, std::int64_t length);
 
-  // The length that is at `at`, in a block; `at` moves behind it. Most are one byte.
-  static std::int64_t TakeKnownLength(const char*& at) {
-    auto bits = static_cast<std::uint64_t>(static_cast<unsigned char>(*at++));
-    if (bits >= 0x80) [[unlikely]]
-      bits = TakeRest(at, bits);
-    return static_cast<std::int64_t>(bits >> 1) ^ -static_cast<std::int64_t>(bits & 1);
+  // The length that is at `at`, in a block that goes on to `end`; `at` moves behind it.
+  static std::int64_t TakeKnownLength(const char*& at, const char* end) {
+    const auto bits = static_cast<unsigned char>(*at);
+    if (bits < 0x80) {  // of one byte, as most are
+      ++at;
+      return (bits >> 1) ^ -(bits & 1);
+    }
+    std::string_view rest(at, static_cast<std::size_t>(end - at));
+    const std::int64_t length = TakeLongVarint(rest).value_or(kNull);
+    at = rest.data();
+    return length;
   }
-  static std::uint64_t TakeRest(const char*& at, std::uint64_t first);
 
   std::string block_;
   std::size_t count_ = 0;

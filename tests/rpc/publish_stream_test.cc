@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <future>
 #include <set>
 
 #include "tests/rpc/rpc_fixture.h"
@@ -106,28 +105,12 @@ TEST_F(PublishStreamRpcTest, TheTraceOfTheCallGoesToEventsThatHaveNone) {
 }
 
 TEST_F(PublishStreamRpcTest, OneAckCoversAllThatWasAnsweredMeanwhile) {
-  std::promise<void> reported;
-  std::promise<void> busy;
-  during_describe_ = [&] {
-    busy.set_value();
-    reported.get_future().wait();
-  };
   StartServer();
   Open();
   for (int i = 0; i < 20; ++i) ASSERT_TRUE(Send(10));
   ASSERT_TRUE(Eventually([&] { return producer_.accepted().size() == 200; }));
 
-  // While the loop is busy with something else, everything is answered.
-  grpc::ClientContext context;
-  const v1::DescribeRequest request;
-  v1::DescribeResponse response;
-  std::promise<void> described;
-  stub_->async()->Describe(&context, &request, &response,
-                           [&](const grpc::Status&) { described.set_value(); });
-  busy.get_future().wait();
-  producer_.WriteAll();
-  reported.set_value();
-  described.get_future().wait();
+  WhileTheLoopIsBusy([this] { producer_.WriteAll(); });
   ReadAcksUntil(200);
 
   EXPECT_EQ(acks_, 1);

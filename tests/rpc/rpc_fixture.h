@@ -9,6 +9,7 @@
 #include <atomic>
 #include <filesystem>
 #include <functional>
+#include <future>
 #include <memory>
 #include <string>
 #include <thread>
@@ -204,6 +205,27 @@ class RpcFixture : public ::testing::Test {
     stop_writing_ = true;
     if (writer_.joinable()) writer_.join();
     stop_writing_ = false;
+  }
+
+  // Runs `run` while the loop is held up by a call of Describe, and waits for that call's end.
+  void WhileTheLoopIsBusy(const std::function<void()>& run) {
+    std::promise<void> busy;
+    std::promise<void> free;
+    std::promise<void> described;
+    during_describe_ = [&] {
+      busy.set_value();
+      free.get_future().wait();
+    };
+    grpc::ClientContext context;
+    const v1::DescribeRequest request;
+    v1::DescribeResponse response;
+    stub_->async()->Describe(&context, &request, &response,
+                             [&](const grpc::Status&) { described.set_value(); });
+    busy.get_future().wait();
+    run();
+    free.set_value();
+    described.get_future().wait();
+    during_describe_ = nullptr;
   }
 
   // The value of a series, as it is exposed; -1: there is none.

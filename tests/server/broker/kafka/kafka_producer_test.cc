@@ -18,7 +18,17 @@ constexpr std::chrono::milliseconds kLong = std::chrono::seconds(10);
 // others wait (RD_KAFKA_IDEMP_MAX_INFLIGHT).
 constexpr int kMostAlone = 5;
 
-using KafkaProducerTest = KafkaProducerFixture;
+class KafkaProducerTest : public KafkaProducerFixture {
+ protected:
+  // The broker has it, and is long in answering.
+  Sent& ProduceUnanswered(ProducerTopic& topic) {
+    SetRoundTrip(kLong);
+    TrackRequests();
+    Sent& sent = Produce(topic);
+    EXPECT_TRUE(listener_.WaitUntil([this] { return RequestsSeen(kProduceRequest) > 0; }));
+    return sent;
+  }
+};
 
 // Of all threads of this process.
 std::chrono::nanoseconds ProcessorTime() {
@@ -178,10 +188,7 @@ TEST_F(KafkaProducerTest, WhatNoBrokerWasGivenIsNotWrittenAfterAPurge) {
 TEST_F(KafkaProducerTest, WhatABrokerWasGivenAndDidNotAnswerIsUnknownAfterAPurge) {
   ProducerTopic& topic = Start();
   ASSERT_EQ(Produce(topic).Report().outcome, Outcome::kWritten);
-  SetRoundTrip(kLong);
-  TrackRequests();
-  Sent& sent = Produce(topic);
-  ASSERT_TRUE(listener_.WaitUntil([this] { return RequestsSeen(kProduceRequest) > 0; }));
+  Sent& sent = ProduceUnanswered(topic);
 
   producer_->Purge();
 
@@ -229,10 +236,7 @@ TEST_F(KafkaProducerTest, WhatIsWrittenIsReportedOnTheThreadThatHeardOfItAndTheR
   ProducerTopic& topic = Start();
   Sent& written = Produce(topic);
   ASSERT_EQ(written.Report().outcome, Outcome::kWritten);
-  SetRoundTrip(kLong);
-  TrackRequests();
-  Sent& unknown = Produce(topic);
-  ASSERT_TRUE(listener_.WaitUntil([this] { return RequestsSeen(kProduceRequest) > 0; }));
+  Sent& unknown = ProduceUnanswered(topic);
 
   producer_->Purge();
 
@@ -290,10 +294,7 @@ TEST_F(KafkaProducerTest, AfterAFatalErrorTheQueuedIsNotWrittenAndANewClientTake
 TEST_F(KafkaProducerTest, AfterAFatalErrorWhatABrokerWasGivenIsUnknownUnlessItAnswered) {
   ProducerTopic& topic = Start();
   ASSERT_EQ(Produce(topic).Report().outcome, Outcome::kWritten);
-  SetRoundTrip(kLong);
-  TrackRequests();
-  Sent& given = Produce(topic);
-  ASSERT_TRUE(listener_.WaitUntil([this] { return RequestsSeen(kProduceRequest) > 0; }));
+  Sent& given = ProduceUnanswered(topic);
 
   producer_->FailFatallyForTest();
 
